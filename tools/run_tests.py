@@ -1,0 +1,146 @@
+"""Run the test suites one after another and print one summary.
+
+Without arguments all of them, else the ones named. pytest's processes are separate on purpose:
+Ape's pytest plugin opens a network in every run that loads it, so only Ape's own suite does.
+Exit code 1 when anything failed.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "build" / "test-results"
+FORGE_TOTALS = re.compile(r"(\d+) tests passed, (\d+) failed, (\d+) skipped \(")
+PYTEST = (sys.executable, "-m", "pytest", "-q")
+WITHOUT_APE = ("-p", "no:ape_test")
+IN_PARALLEL = ("-n", "2")
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A command and the folders whose tests it runs."""
+
+    name: str
+    folders: tuple[str, ...]
+    pattern: str
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Result:
+    """Counts of one suite; `failed` includes errors outside tests."""
+
+    name: str
+    passed: int
+    failed: int
+    skipped: int
+    seconds: float
+
+
+SUITES = (
+    Suite(
+        "unit",
+        ("tests/unit", "tests/properties"),
+        "test_*.py",
+        (*PYTEST, *WITHOUT_APE, *IN_PARALLEL),
+    ),
+    Suite("solidity", ("tests/contracts",), "*.t.sol", ("forge", "test")),
+    Suite("model", ("tests/model",), "test_*.py", (*PYTEST, *WITHOUT_APE, *IN_PARALLEL)),
+    Suite("ape", ("tests/ape",), "test_*.py", ("ape", "test")),
+    Suite("e2e", ("tests/e2e",), "test_*.py", (*PYTEST, *WITHOUT_APE)),
+)
+
+
+def get_folders(suite: Suite) -> list[str]:
+    """Return the suite's folders that hold tests."""
+    return [folder for folder in suite.folders if any((ROOT / folder).rglob(suite.pattern))]
+
+
+def get_environment() -> dict[str, str]:
+    """Return the environment with one thread per worker, as many workers as there are cores."""
+    return os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+def run_forge(command: Sequence[str]) -> tuple[int, int, int]:
+    """Run forge, pass its output on, and return passed, failed and skipped."""
+    totals: tuple[int, int, int] | None = None
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout or ():
+            print(line, end="", flush=True)
+            if match := FORGE_TOTALS.search(line):
+                totals = (int(match[1]), int(match[2]), int(match[3]))
+    if totals is None or (process.returncode and not totals[1]):
+        return 0, 1, 0
+    return totals
+
+
+def run_pytest(command: Sequence[str], report: Path) -> tuple[int, int, int]:
+    """Run pytest and return passed, failed and skipped from its report."""
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.unlink(missing_ok=True)
+    status = subprocess.run(
+        [*command, f"--junitxml={report}"], cwd=ROOT, check=False, env=get_environment()
+    ).returncode
+    if not report.exists():
+        return 0, 1, 0
+    suite = next(ET.parse(report).iter("testsuite")).attrib  # noqa: S314  # written by our own pytest
+    skipped = int(suite["skipped"])
+    failed = int(suite["failures"]) + int(suite["errors"])
+    passed = max(int(suite["tests"]) - failed - skipped, 0)
+    return passed, failed or int(status != 0), skipped
+
+
+def run_suite(suite: Suite, folders: Sequence[str]) -> Result:
+    """Run one suite to its end and count."""
+    print(f"== {suite.name}", flush=True)
+    start = time.monotonic()
+    if suite.name == "solidity":
+        counts = run_forge(suite.command)
+    else:
+        counts = run_pytest([*suite.command, *folders], RESULTS / f"{suite.name}.xml")
+    return Result(suite.name, *counts, time.monotonic() - start)
+
+
+def get_summary(results: Sequence[Result]) -> str:
+    """Return a table with one line per suite and pytest's kind of closing line."""
+    lines = [f"{'suite':<10}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}"]
+    lines += [
+        f"{r.name:<10}{r.passed:>8}{r.failed:>8}{r.skipped:>9}{r.seconds:>9.1f}" for r in results
+    ]
+    failed, passed, skipped = (
+        sum(getattr(r, name) for r in results) for name in ("failed", "passed", "skipped")
+    )
+    counts = (
+        [f"{failed} failed"] * bool(failed)
+        + [f"{passed} passed"]
+        + [f"{skipped} skipped"] * bool(skipped)
+    )
+    seconds = sum(r.seconds for r in results)
+    return "\n".join([*lines, f"==== {', '.join(counts)} in {seconds:.2f}s ===="])
+
+
+def main() -> int:
+    """Run the suites named on the command line, or all."""
+    parser = argparse.ArgumentParser(description="Run the test suites and print one summary.")
+    parser.add_argument(
+        "suites", nargs="*", metavar="SUITE", help=", ".join(s.name for s in SUITES)
+    )
+    names = parser.parse_args().suites
+    if unknown := set(names) - {suite.name for suite in SUITES}:
+        parser.error(f"no such suite: {', '.join(sorted(unknown))}")
+    chosen = [suite for suite in SUITES if not names or suite.name in names]
+    results = [run_suite(suite, folders) for suite in chosen if (folders := get_folders(suite))]
+    print(get_summary(results))
+    return 1 if any(result.failed for result in results) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
