@@ -84,7 +84,7 @@ run_pip() {
   if grep -q -e 'NewConnectionError' -e 'NameResolutionError' -e 'ConnectTimeout' -e 'ProxyError' "$LOG"; then
     fail "pip cannot reach the package index: check the network or proxy and run make again (log: $LOG)"
   fi
-  fail "pip failed: $(grep '^ERROR' "$LOG" | tail -n 1) (log: $LOG)"
+  fail "pip failed: $(grep -iE '^ *([a-z]*error):' "$LOG" | tail -n 1 | sed 's/^ *//') (log: $LOG)"
 }
 
 install_python() {
