@@ -1,0 +1,226 @@
+"""The canonical policy document: the only form that is stored, hashed and re-executed.
+
+Keys and nesting are those of `records.Policy`, plus `format`; rule parameters are an object.
+"""
+
+import hashlib
+from collections.abc import Callable
+from typing import TypeVar
+
+from flchain.protocol.canonical import CanonicalValue, decode_canonical, encode_canonical
+from flchain.protocol.errors import EncodingError
+from flchain.protocol.policy.architectures import ARCHITECTURES
+from flchain.protocol.policy.capacity import MAX_SHIFT, MIN_SHIFT, is_within_capacity
+from flchain.protocol.policy.reader import TableReader
+from flchain.protocol.policy.records import (
+    MICROS,
+    DataSpec,
+    Layer,
+    ModelSpec,
+    Policy,
+    PrivacySpec,
+    QualitySpec,
+    RewardSpec,
+    RuleSpec,
+    TrainingSpec,
+    UpdateSpec,
+)
+from flchain.protocol.types import Bps, Digest, Wei
+
+Part = TypeVar("Part")
+
+FORMAT = "flchain-policy-v1"
+MAX_POLICY_SIZE = 65_536
+MAX_AGENTS = 1_024
+MAX_WEIGHT = 255
+MAX_PARAMETERS = 2**31 - 1
+MAX_RANK = 8
+WHOLE_BPS = 10_000
+UINT96_MAX = 2**96 - 1
+
+
+def encode_policy(policy: Policy) -> bytes:
+    """Return the policy's one encoding. Raises EncodingError if a value is not allowed."""
+    document = _build_document(policy)
+    if read_policy(TableReader(document)) != policy:
+        raise EncodingError("policy: names of rule parameters must be sorted and unique")
+    return encode_canonical(document)
+
+
+def decode_policy(data: bytes) -> Policy:
+    """Read an untrusted policy document. Raises EncodingError naming the key and the fix."""
+    return read_policy(TableReader(decode_canonical(data, max_size=MAX_POLICY_SIZE)))
+
+
+def compute_policy_digest(policy: Policy) -> Digest:
+    """Return the sha2-256 of the policy's document."""
+    return Digest(hashlib.sha256(encode_policy(policy)).digest())
+
+
+def read_policy(table: TableReader) -> Policy:
+    """Take a whole policy out of `table` and check that its parts agree."""
+    table.read_choice("format", (FORMAT,))
+    policy = Policy(
+        mode=table.read_choice("mode", ("plain", "secure")),
+        seed=table.read_pattern("seed", "[0-9a-f]{64}", "32 bytes as 64 lower-case hex digits"),
+        model=_read_part(table, "model", _read_model),
+        data=_read_part(table, "data", lambda part: DataSpec(part.read_name("dataset"))),
+        training=_read_part(table, "training", _read_training),
+        update=_read_part(table, "update", _read_update),
+        strategy=_read_part(table, "strategy", read_rule),
+        aggregator=_read_part(table, "aggregator", read_rule),
+        rewards=_read_part(table, "rewards", read_rewards),
+        quality=_read_part(table, "quality", read_quality),
+        privacy=_read_part(table, "privacy", read_privacy),
+        max_agents=table.read_integer("max_agents", 1, MAX_AGENTS),
+        min_agents=table.read_integer("min_agents", 1, MAX_AGENTS),
+        min_survivors=table.read_integer("min_survivors", 1, MAX_AGENTS),
+        max_share_bps=Bps(table.read_integer("max_share_bps", 1, WHOLE_BPS)),
+        round_reserve=Wei(table.read_amount("round_reserve", UINT96_MAX)),
+        retention_rounds=table.read_integer("retention_rounds", 1, 1_000_000),
+    )
+    table.finish()
+    verify_consistency(policy)
+    return policy
+
+
+def verify_consistency(policy: Policy) -> None:
+    """Raise EncodingError, with the way out, if two values contradict each other."""
+    update = policy.update
+    least_clip = 4 * policy.model.parameters
+    if not policy.min_survivors <= policy.min_agents <= policy.max_agents:
+        raise EncodingError("policy: min_survivors <= min_agents <= max_agents must hold")
+    if not is_within_capacity(policy.max_agents, update.w_max, update.coordinate_bound):
+        raise EncodingError(
+            "policy: max_agents * update.w_max * update.coordinate_bound must be below 2^31; "
+            "lower one of them"
+        )
+    if update.clip**2 < least_clip:
+        raise EncodingError(
+            "policy: update.clip is lost in rounding; its square must be at least "
+            f"4 x model.parameters = {least_clip}"
+        )
+    if update.clip > 1 << (update.shift + 8):
+        raise EncodingError("policy: update.clip must be at most 256.0, that is 2^(shift + 8)")
+
+
+def read_rule(table: TableReader) -> RuleSpec:
+    """Take a strategy or an aggregator."""
+    name = table.read_name("name")
+    parameters = table.read_table("parameters")
+    return RuleSpec(name, parameters.read_integers())
+
+
+def read_rewards(table: TableReader) -> RewardSpec:
+    """Take the reward rule; the two shares together are at most the whole."""
+    validators = table.read_integer("validator_share_bps", 0, WHOLE_BPS)
+    left = WHOLE_BPS - validators
+    return RewardSpec(Bps(validators), Bps(table.read_integer("participation_bps", 0, left)))
+
+
+def read_quality(table: TableReader) -> QualitySpec:
+    """Take the quality tolerance."""
+    return QualitySpec(Bps(table.read_integer("tolerance_bps", 0, WHOLE_BPS)))
+
+
+def read_privacy(table: TableReader) -> PrivacySpec:
+    """Take the privacy table."""
+    return PrivacySpec(table.read_choice("mechanism", ("none",)))
+
+
+def read_layers(table: TableReader, architecture: str) -> tuple[Layer, ...]:
+    """Take the layers; a shipped architecture must have its own ones."""
+    layers = tuple(_read_layer(part) for part in table.read_tables("layers", most=512))
+    if len({layer.name for layer in layers}) != len(layers):
+        raise EncodingError("policy: model.layers holds the same name twice; rename one")
+    if layers != ARCHITECTURES.get(architecture, layers):
+        raise EncodingError(
+            f"policy: model.layers are not those of {architecture!r}; "
+            "leave them as shipped or choose another name"
+        )
+    return layers
+
+
+def _read_part(table: TableReader, key: str, read: Callable[[TableReader], Part]) -> Part:
+    part = table.read_table(key)
+    record = read(part)
+    part.finish()
+    return record
+
+
+def _read_model(table: TableReader) -> ModelSpec:
+    architecture = table.read_name("architecture")
+    layers = read_layers(table, architecture)
+    total = sum(layer.size for layer in layers)
+    if total > MAX_PARAMETERS:
+        raise EncodingError(f"policy: model.layers hold {total} values, at most 2^31 - 1 fit")
+    return ModelSpec(architecture, table.read_integer("parameters", total, total), layers)
+
+
+def _read_layer(table: TableReader) -> Layer:
+    name = table.read_name("name")
+    expected = f"an array of 1 to {MAX_RANK} positive integers"
+    shape = table.read("shape", expected)
+    if not isinstance(shape, list) or not 1 <= len(shape) <= MAX_RANK:
+        raise table.build_error("shape", shape, expected)
+    for length in shape:
+        if not isinstance(length, int) or isinstance(length, bool) or length < 1:
+            raise table.build_error("shape", shape, expected)
+    table.finish()
+    return Layer(name, tuple(shape))
+
+
+def _read_training(table: TableReader) -> TrainingSpec:
+    return TrainingSpec(
+        optimizer=table.read_choice("optimizer", ("sgd",)),
+        local_epochs=table.read_integer("local_epochs", 1, 1_000),
+        batch_size=table.read_integer("batch_size", 1, 1_000_000),
+        learning_rate_micros=table.read_integer("learning_rate_micros", 1, 100 * MICROS),
+        momentum_micros=table.read_integer("momentum_micros", 0, MICROS - 1),
+    )
+
+
+def _read_update(table: TableReader) -> UpdateSpec:
+    return UpdateSpec(
+        shift=table.read_integer("shift", MIN_SHIFT, MAX_SHIFT),
+        coordinate_bound=table.read_integer("coordinate_bound", 1, 2**31 - 1),
+        clip=table.read_integer("clip", 1, 2**38),
+        bucket=table.read_integer("bucket", 1, 1_000_000_000),
+        w_max=table.read_integer("w_max", 1, MAX_WEIGHT),
+    )
+
+
+def _build_document(policy: Policy) -> dict[str, CanonicalValue]:
+    training, update, rewards = policy.training, policy.update, policy.rewards
+    return {
+        "format": FORMAT,
+        "mode": policy.mode,
+        "seed": policy.seed,
+        "model": _build_model(policy.model),
+        "data": {"dataset": policy.data.dataset},
+        "training": dict(vars(training)),
+        "update": dict(vars(update)),
+        "strategy": _build_rule(policy.strategy),
+        "aggregator": _build_rule(policy.aggregator),
+        "rewards": dict(vars(rewards)),
+        "quality": {"tolerance_bps": policy.quality.tolerance_bps},
+        "privacy": {"mechanism": policy.privacy.mechanism},
+        "max_agents": policy.max_agents,
+        "min_agents": policy.min_agents,
+        "min_survivors": policy.min_survivors,
+        "max_share_bps": policy.max_share_bps,
+        "round_reserve": str(policy.round_reserve),
+        "retention_rounds": policy.retention_rounds,
+    }
+
+
+def _build_model(model: ModelSpec) -> dict[str, CanonicalValue]:
+    return {
+        "architecture": model.architecture,
+        "parameters": model.parameters,
+        "layers": [{"name": layer.name, "shape": list(layer.shape)} for layer in model.layers],
+    }
+
+
+def _build_rule(rule: RuleSpec) -> dict[str, CanonicalValue]:
+    return {"name": rule.name, "parameters": dict(rule.parameters)}

@@ -1,0 +1,154 @@
+"""The records of a policy: integers and strings only.
+
+Decimal fractions are integers in millionths ("micros"). Update magnitudes are integers in
+quantised units: one unit is 2^-shift of a model parameter.
+"""
+
+import math
+from dataclasses import dataclass
+
+from flchain.protocol.types import Bps, Wei
+
+MICROS = 1_000_000
+"""Fixed-point scale of rates: 1,000,000 is 1.0."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One named array of the model, in the order in which the arrays are flattened."""
+
+    name: str
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Which model is trained. `parameters` is the sum of the layers' sizes."""
+
+    architecture: str
+    parameters: int
+    layers: tuple[Layer, ...]
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """What the agents train on; a label for people, no rule depends on it."""
+
+    dataset: str
+
+
+@dataclass(frozen=True)
+class TrainingSpec:
+    """How an agent trains locally. An epoch is one pass over its own data."""
+
+    optimizer: str
+    local_epochs: int
+    batch_size: int
+    learning_rate_micros: int
+    momentum_micros: int
+
+
+@dataclass(frozen=True)
+class UpdateSpec:
+    """What an update may look like.
+
+    `coordinate_bound` and `clip` (of the L2 norm) are in quantised units, `bucket` in samples;
+    an update weighs min(w_max, ceil(samples / bucket)).
+    """
+
+    shift: int
+    coordinate_bound: int
+    clip: int
+    bucket: int
+    w_max: int
+
+
+@dataclass(frozen=True)
+class RuleSpec:
+    """A strategy or an aggregator: its registered name and its integer parameters."""
+
+    name: str
+    parameters: tuple[tuple[str, int], ...] = ()
+
+    def get(self, name: str) -> int:
+        """Return one parameter; KeyError if the rule has none of that name."""
+        return dict(self.parameters)[name]
+
+
+@dataclass(frozen=True)
+class RewardSpec:
+    """How a round's reserve is split; what is left over goes to agents by weight."""
+
+    validator_share_bps: Bps
+    participation_bps: Bps
+
+
+@dataclass(frozen=True)
+class QualitySpec:
+    """How much worse than its parent a model may be on a validator's own data."""
+
+    tolerance_bps: Bps
+
+
+@dataclass(frozen=True)
+class PrivacySpec:
+    """Which mechanism adds noise."""
+
+    mechanism: str
+
+
+@dataclass(frozen=True)
+class TaskScalars:
+    """Numbers that the contract needs too; the Task struct holds the same ones."""
+
+    max_agents: int
+    min_agents: int
+    min_survivors: int
+    w_max: int
+    coordinate_bound: int
+    max_share_bps: Bps
+    round_reserve: Wei
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """Everything that re-execution needs. Immutable for the life of a task.
+
+    `seed` is 32 bytes in hex; `round_reserve` is in wei of the stake token.
+    """
+
+    mode: str
+    seed: str
+    model: ModelSpec
+    data: DataSpec
+    training: TrainingSpec
+    update: UpdateSpec
+    strategy: RuleSpec
+    aggregator: RuleSpec
+    rewards: RewardSpec
+    quality: QualitySpec
+    privacy: PrivacySpec
+    max_agents: int
+    min_agents: int
+    min_survivors: int
+    max_share_bps: Bps
+    round_reserve: Wei
+    retention_rounds: int
+
+
+def get_task_scalars(policy: Policy) -> TaskScalars:
+    """Return the numbers that the on-chain task must repeat."""
+    return TaskScalars(
+        max_agents=policy.max_agents,
+        min_agents=policy.min_agents,
+        min_survivors=policy.min_survivors,
+        w_max=policy.update.w_max,
+        coordinate_bound=policy.update.coordinate_bound,
+        max_share_bps=policy.max_share_bps,
+        round_reserve=policy.round_reserve,
+    )
