@@ -1,0 +1,1 @@
+"""Content by CID: blocks, files, pins, and the places that hold them."""

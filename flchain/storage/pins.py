@@ -1,0 +1,131 @@
+"""The pin table: which names keep which trees, in SQLite.
+
+Safe for several processes and threads: each statement is one transaction, and the write-ahead log
+lets readers go on. The folder must be on a local disk, as SQLite asks for that mode.
+"""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from flchain.storage.base import Pin
+from flchain.storage.cid import Cid, decode_cid
+from flchain.storage.errors import StoreFull, StoreLocked, StoreUnusable
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS pins (
+    name TEXT NOT NULL,
+    cid TEXT NOT NULL,
+    PRIMARY KEY (name, cid)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS pins_by_cid ON pins (cid);
+CREATE TABLE IF NOT EXISTS unpublished (cid TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+MAX_NAME = 512
+
+
+class PinTable:
+    """Pins, and the roots that a remote place has not confirmed yet."""
+
+    def __init__(self, path: Path | None, *, timeout: float = 30.0, durable: bool = True) -> None:
+        """Open the table at `path`, or one in memory; wait `timeout` s for others.
+
+        With `durable` each change is on the disk when the call returns.
+        """
+        self._path = path
+        self._timeout = timeout
+        self._synchronous = "FULL" if durable else "NORMAL"
+        self._mutex = threading.Lock()
+        self._connection = self._connect()
+        self._process = os.getpid()
+
+    def add(self, name: str, cid: Cid) -> None:
+        """Record that `name` keeps `cid`."""
+        if not 0 < len(name) <= MAX_NAME:
+            raise StoreUnusable(f"a pin's name has 1 to {MAX_NAME} characters, not {len(name)}")
+        self._run("INSERT OR IGNORE INTO pins VALUES (?, ?)", name, str(cid))
+
+    def remove(self, name: str) -> None:
+        """Forget a name; an unknown one is no error."""
+        self._run("DELETE FROM pins WHERE name = ?", name)
+
+    def iterate(self, prefix: str = "") -> Iterator[Pin]:
+        """Yield the pins whose name starts with `prefix`, by name."""
+        rows = self._run(
+            "SELECT name, cid FROM pins WHERE substr(name, 1, ?) = ? ORDER BY name, cid",
+            len(prefix),
+            prefix,
+        )
+        return (Pin(name, decode_cid(cid)) for name, cid in rows)
+
+    def get_cids(self, name: str) -> tuple[Cid, ...]:
+        """Return what `name` keeps."""
+        rows = self._run("SELECT cid FROM pins WHERE name = ? ORDER BY cid", name)
+        return tuple(decode_cid(row[0]) for row in rows)
+
+    def get_roots(self) -> tuple[Cid, ...]:
+        """Return each CID that some name keeps."""
+        rows = self._run("SELECT DISTINCT cid FROM pins ORDER BY cid")
+        return tuple(decode_cid(row[0]) for row in rows)
+
+    def is_pinned(self, cid: Cid) -> bool:
+        """Return whether some name keeps exactly `cid`."""
+        return bool(self._run("SELECT 1 FROM pins WHERE cid = ? LIMIT 1", str(cid)))
+
+    def add_unpublished(self, cid: Cid) -> None:
+        """Record that a remote place still has to confirm `cid`."""
+        self._run("INSERT OR IGNORE INTO unpublished VALUES (?)", str(cid))
+
+    def remove_unpublished(self, cid: Cid) -> None:
+        """Record that every remote place confirmed `cid`."""
+        self._run("DELETE FROM unpublished WHERE cid = ?", str(cid))
+
+    def get_unpublished(self) -> tuple[Cid, ...]:
+        """Return the roots still to be confirmed."""
+        return tuple(decode_cid(row[0]) for row in self._run("SELECT cid FROM unpublished"))
+
+    def close(self) -> None:
+        """Close the database; what was added stays."""
+        with self._mutex:
+            self._connection.close()
+
+    def _run(self, statement: str, *values: object) -> list[Any]:
+        with self._mutex:
+            if self._process != os.getpid():
+                # A connection must not cross a fork; the parent's stays open and unused here.
+                self._connection, self._process = self._connect(), os.getpid()
+            try:
+                return self._connection.execute(statement, values).fetchall()
+            except sqlite3.Error as error:
+                raise self._explain(error) from error
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
+            connection = sqlite3.connect(
+                ":memory:" if self._path is None else self._path,
+                timeout=self._timeout,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute(f"PRAGMA synchronous={self._synchronous}")
+            connection.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            raise self._explain(error) from error
+        return connection
+
+    def _explain(self, error: sqlite3.Error) -> Exception:
+        text = str(error)
+        if "locked" in text:
+            return StoreLocked(
+                f"{self._path} is busy in another process; try again", is_retryable=True
+            )
+        if "full" in text:
+            return StoreFull(f"{self._path}: no room on the disk; make room", is_retryable=True)
+        return StoreUnusable(
+            f"{self._path} is not a usable pin table ({text}); restore it from a copy, "
+            "or move it away and pin again"
+        )
