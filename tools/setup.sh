@@ -31,7 +31,7 @@ python_key() {
 
 node_key() { cat package.json package-lock.json .npmrc | digest; }
 
-sources() { find contracts -name '*.sol' -not -path '*/.cache/*' | LC_ALL=C sort; }
+sources() { find contracts -name '*.sol' -not -path '*/.cache/*' 2>/dev/null | LC_ALL=C sort; }
 
 contract_key() {
   {
