@@ -110,11 +110,11 @@ interface Vm {
 
     // Gas
 
-    /// @notice Write the gas of the last call to `snapshots/` under the test contract's name.
+    /// @notice Write the gas of the last call to the snapshots folder under the test contract's name.
     function snapshotGasLastCall(string calldata name) external returns (uint256 gasUsed);
-    /// @notice Write the gas of the last call to `snapshots/` under `group`.
+    /// @notice Write the gas of the last call to the snapshots folder under `group`.
     function snapshotGasLastCall(string calldata group, string calldata name) external returns (uint256 gasUsed);
-    /// @notice Write a number to `snapshots/` under `group`.
+    /// @notice Write a number to the snapshots folder under `group`.
     function snapshotValue(string calldata group, string calldata name, uint256 value) external;
     /// @notice Make every address and slot cold again, as at the start of a transaction.
     function cool(address account) external;
