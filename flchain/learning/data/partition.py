@@ -1,0 +1,51 @@
+"""Splitting rows among agents: every row goes to exactly one of them."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flchain.protocol.errors import ConfigError
+
+
+def partition_iid(rows: int, parts: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+    """Return `parts` random sets of row numbers whose sizes differ by at most one."""
+    _check_sizes(rows, parts, 1)
+    return [np.sort(part) for part in np.array_split(rng.permutation(rows), parts)]
+
+
+def partition_dirichlet(
+    labels: NDArray[np.int64],
+    parts: int,
+    alpha: float,
+    rng: np.random.Generator,
+    min_size: int = 10,
+) -> list[NDArray[np.int64]]:
+    """Return sets of row numbers whose shares of each class follow Dirichlet(alpha).
+
+    Hsu et al. 2019 (https://arxiv.org/abs/1909.06335): the smaller `alpha`, the less alike
+    the parts. Parts with fewer than `min_size` rows get random ones from the largest part.
+    """
+    if alpha <= 0:
+        raise ConfigError(f"Dirichlet alpha is {alpha}; it must be positive")
+    _check_sizes(len(labels), parts, min_size)
+    shares: list[list[int]] = [[] for _ in range(parts)]
+    for label in np.unique(labels):
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        cuts = np.cumsum(rng.dirichlet(np.full(parts, alpha)))[:-1] * len(rows)
+        for share, piece in zip(shares, np.split(rows, cuts.astype(np.int64)), strict=True):
+            share.extend(piece.tolist())
+    _fill_small(shares, min_size, rng)
+    return [np.array(sorted(share), np.int64) for share in shares]
+
+
+def _fill_small(shares: list[list[int]], min_size: int, rng: np.random.Generator) -> None:
+    for share in shares:
+        while len(share) < min_size:
+            largest = max(shares, key=len)
+            share.append(largest.pop(int(rng.integers(len(largest)))))
+
+
+def _check_sizes(rows: int, parts: int, min_size: int) -> None:
+    if parts < 1 or rows < parts * min_size:
+        raise ConfigError(
+            f"{rows} rows do not suffice for {parts} agents with at least {min_size} each"
+        )

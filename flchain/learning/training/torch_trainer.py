@@ -1,0 +1,137 @@
+"""PyTorch behind the trainer port: one thread, and the same result for the same seed.
+
+Importing this module imports torch.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from flchain.learning.data.dataset import Dataset
+from flchain.learning.evaluation import Evaluation, evaluate_scores
+from flchain.learning.models import MODELS
+from flchain.learning.parameters import Float32, NamedArrays
+from flchain.learning.training.base import LocalPlan, TrainingResult, build_generator
+from flchain.protocol.errors import ConfigError
+from flchain.protocol.policy import Layer, ModelSpec
+
+_EVALUATION_BATCH = 500
+
+
+def build_torch_trainer(model: ModelSpec) -> "TorchTrainer":
+    """Return a trainer for one of the shipped architectures, or raise ConfigError."""
+    if model.architecture not in MODELS:
+        known = ", ".join(sorted(MODELS))
+        raise ConfigError(
+            f"no trainer for model {model.architecture}; choose one of {known}, "
+            "or pass your own Trainer"
+        )
+    return TorchTrainer(MODELS[model.architecture])
+
+
+class TorchTrainer:
+    """Trains any module that maps a batch of inputs to class scores.
+
+    `build` returns a new module; its named parameters are the model's arrays. From the first
+    use on, the process runs torch on one thread: several agents share a machine, and the
+    order in which threads add up would change the result.
+    """
+
+    def __init__(self, build: Callable[[], nn.Module]) -> None:
+        """Train modules made by `build`; the values they are born with do not matter."""
+        torch.set_num_threads(1)
+        self._module = build()
+
+    def get_layers(self) -> tuple[Layer, ...]:
+        """Return the model's layers, as a policy writes them."""
+        named = self._module.named_parameters()
+        return tuple(Layer(name, tuple(value.shape)) for name, value in named)
+
+    def train(
+        self, parameters: NamedArrays, data: Dataset, plan: LocalPlan, seed: int
+    ) -> TrainingResult:
+        """Run mini-batch SGD in an order that `seed` decides."""
+        self._load(parameters)
+        self._module.train()
+        rng = build_generator(seed)
+        optimizer = torch.optim.SGD(
+            self._module.parameters(), lr=plan.learning_rate, momentum=plan.momentum
+        )
+        inputs, labels = torch.from_numpy(data.inputs), torch.from_numpy(data.labels)
+        losses: list[float] = []
+        for _ in range(plan.epochs):
+            order = torch.from_numpy(rng.permutation(len(data)))
+            batches = _split(order, plan.batch_size)
+            losses = [self._step(optimizer, inputs[rows], labels[rows], plan) for rows in batches]
+        return TrainingResult(self._dump(), len(data), float(np.mean(losses)))
+
+    def compute_gradient(self, parameters: NamedArrays, data: Dataset) -> NamedArrays:
+        """Return the gradient of the mean cross-entropy over all rows."""
+        self._load(parameters)
+        self._module.train()
+        self._module.zero_grad(set_to_none=True)
+        for inputs, labels in _iterate(data):
+            loss = nn.functional.cross_entropy(self._module(inputs), labels, reduction="sum")
+            (loss / len(data)).backward()  # type: ignore[no-untyped-call]  # torch's own
+        return {name: _get_gradient(value).numpy().copy() for name, value in self._named()}
+
+    def evaluate(self, parameters: NamedArrays, data: Dataset) -> Evaluation:
+        """Return accuracy and mean cross-entropy."""
+        return evaluate_scores(self.predict(parameters, data.inputs), data.labels)
+
+    def predict(self, parameters: NamedArrays, inputs: Float32) -> Float32:
+        """Return one row of class scores per input."""
+        self._load(parameters)
+        self._module.eval()
+        with torch.inference_mode():
+            batches = _split(torch.from_numpy(inputs), _EVALUATION_BATCH)
+            scores: Float32 = torch.cat([self._module(batch) for batch in batches]).numpy()
+        return scores
+
+    def _step(
+        self, optimizer: torch.optim.Optimizer, inputs: Tensor, labels: Tensor, plan: LocalPlan
+    ) -> float:
+        optimizer.zero_grad(set_to_none=True)
+        loss = nn.functional.cross_entropy(self._module(inputs), labels)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's own
+        self._correct(plan)
+        optimizer.step()
+        return float(loss.detach())
+
+    def _correct(self, plan: LocalPlan) -> None:
+        """Apply the plan's scale and offset to the gradients."""
+        if plan.gradient_offset is None:
+            return
+        for name, value in self._named():
+            offset = torch.from_numpy(plan.gradient_offset[name])
+            _get_gradient(value).mul_(plan.gradient_scale).add_(offset)
+
+    def _named(self) -> Iterator[tuple[str, nn.Parameter]]:
+        return self._module.named_parameters()
+
+    def _load(self, parameters: NamedArrays) -> None:
+        with torch.no_grad():
+            for name, value in self._named():
+                value.copy_(torch.tensor(parameters[name]))
+
+    def _dump(self) -> dict[str, Float32]:
+        return {name: value.detach().numpy().copy() for name, value in self._named()}
+
+
+def _iterate(data: Dataset) -> Iterator[tuple[Tensor, Tensor]]:
+    inputs = _split(torch.from_numpy(data.inputs), _EVALUATION_BATCH)
+    labels = _split(torch.from_numpy(data.labels), _EVALUATION_BATCH)
+    return zip(inputs, labels, strict=True)
+
+
+def _split(rows: Tensor, size: int) -> list[Tensor]:
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def _get_gradient(value: nn.Parameter) -> Tensor:
+    """Return a parameter's gradient; a parameter that the loss ignores has a zero one."""
+    if value.grad is None:
+        value.grad = torch.zeros_like(value)
+    return value.grad
