@@ -4,12 +4,13 @@
 `Source` and `Publisher` are the remote places that a layered store reads from and writes to.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import BinaryIO, NamedTuple, Protocol
 
 from flchain.protocol.types import Digest
 from flchain.storage.cid import Cid
+from flchain.storage.unixfs import Block
 
 
 class StoredBlock(NamedTuple):
@@ -120,12 +121,17 @@ class ContentStore(Protocol):
 class Source(Protocol):
     """A remote place that blocks can be read from."""
 
-    @property
-    def name(self) -> str:
-        """The place, as errors name it."""
+    name: str
+    """The place, as errors name it."""
 
     def fetch_block(self, cid: Cid) -> bytes:
         """Return the verified block; else a storage error."""
+
+    def fetch_car(self, cid: Cid, *, max_size: int) -> Iterator[Block]:
+        """Yield verified blocks of what is said to be the tree under `cid`."""
+
+    def has_block(self, cid: Cid) -> bool:
+        """Return whether the place says that it holds a block."""
 
     def close(self) -> None:
         """Release connections."""
@@ -134,8 +140,17 @@ class Source(Protocol):
 class Publisher(Source, Protocol):
     """A remote place that also takes content."""
 
-    def publish(self, root: Cid, archive: Iterable[bytes]) -> None:
-        """Send a CAR with one root and pin it; return when the root is confirmed."""
+    def publish(self, root: Cid, open_archive: Callable[[], Iterator[bytes]]) -> None:
+        """Send a CAR and pin its root; return when the place confirms the root.
+
+        `open_archive` is called again for each attempt.
+        """
+
+    def pin(self, root: Cid) -> None:
+        """Pin a tree that the place holds or finds."""
+
+    def is_pinned(self, root: Cid) -> bool:
+        """Return whether anybody pinned the tree there."""
 
     def retract(self, root: Cid) -> None:
-        """Remove the pin that `publish` made."""
+        """Remove the pin; a missing one is no error."""

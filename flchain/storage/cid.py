@@ -23,7 +23,7 @@ _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _BASE58_LENGTH = 46
 
 
-class InvalidCid(EncodingError):  # noqa: N818 - named like its siblings in `errors`
+class InvalidCid(EncodingError):
     """Text or bytes are not a CID that flchain accepts."""
 
 

@@ -3,8 +3,6 @@
 The branch of `flchain.protocol.errors` that each class hangs from tells who; the message tells how.
 """
 
-# ruff: noqa: N818 - the names state what is so, and the base classes end in Error
-
 from flchain.protocol.errors import AdapterError, ConfigError, EncodingError, ProofError
 from flchain.storage.cid import Cid
 

@@ -8,7 +8,7 @@ from flchain.protocol.types import Digest
 from flchain.storage.base import BlockStore, Collected, Pin
 from flchain.storage.car import decode_car_header, encode_car, iterate_car_blocks
 from flchain.storage.cid import Cid, compute_raw_cid
-from flchain.storage.errors import ContentUnavailable
+from flchain.storage.errors import ContentCorrupt, ContentUnavailable
 from flchain.storage.pins import PinTable
 from flchain.storage.unixfs import (
     Block,
@@ -74,7 +74,7 @@ class LocalStore:
                 data is not None or self.blocks.has(child)
                 for child, data in iterate_cids(cid, self.blocks.get)
             )
-        except ContentUnavailable:
+        except (ContentUnavailable, ContentCorrupt):
             return False
 
     def pin(self, cid: Cid, name: str) -> None:

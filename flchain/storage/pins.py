@@ -9,7 +9,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from flchain.storage.base import Pin
 from flchain.storage.cid import Cid, decode_cid
@@ -22,13 +22,25 @@ CREATE TABLE IF NOT EXISTS pins (
     PRIMARY KEY (name, cid)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS pins_by_cid ON pins (cid);
-CREATE TABLE IF NOT EXISTS unpublished (cid TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS publications (
+    cid TEXT PRIMARY KEY,
+    is_foreign INTEGER NOT NULL,
+    is_confirmed INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
 """
 MAX_NAME = 512
 
 
+class Publication(NamedTuple):
+    """What is known of a root that was sent to remote places."""
+
+    is_foreign: bool
+    """Somebody else had pinned it there before, so their pin must stay."""
+    is_confirmed: bool
+
+
 class PinTable:
-    """Pins, and the roots that a remote place has not confirmed yet."""
+    """Pins, and which roots were sent to remote places."""
 
     def __init__(self, path: Path | None, *, timeout: float = 30.0, durable: bool = True) -> None:
         """Open the table at `path`, or one in memory; wait `timeout` s for others.
@@ -75,17 +87,43 @@ class PinTable:
         """Return whether some name keeps exactly `cid`."""
         return bool(self._run("SELECT 1 FROM pins WHERE cid = ? LIMIT 1", str(cid)))
 
-    def add_unpublished(self, cid: Cid) -> None:
-        """Record that a remote place still has to confirm `cid`."""
-        self._run("INSERT OR IGNORE INTO unpublished VALUES (?)", str(cid))
+    def get_sole_cids(self, name: str) -> tuple[Cid, ...]:
+        """Return what `name` keeps and no other name does."""
+        rows = self._run(
+            "SELECT cid FROM pins WHERE name = ? AND cid NOT IN"
+            " (SELECT cid FROM pins WHERE name <> ?)",
+            name,
+            name,
+        )
+        return tuple(decode_cid(row[0]) for row in rows)
 
-    def remove_unpublished(self, cid: Cid) -> None:
+    def get_publication(self, cid: Cid) -> Publication | None:
+        """Return how far the publication of `cid` is, or None before it began."""
+        rows = self._run(
+            "SELECT is_foreign, is_confirmed FROM publications WHERE cid = ?", str(cid)
+        )
+        return Publication(bool(rows[0][0]), bool(rows[0][1])) if rows else None
+
+    def add_publication(self, cid: Cid, *, is_foreign: bool) -> None:
+        """Record that a publication begins, unless one has begun."""
+        self._run(
+            "INSERT OR IGNORE INTO publications (cid, is_foreign) VALUES (?, ?)",
+            str(cid),
+            is_foreign,
+        )
+
+    def confirm_publication(self, cid: Cid) -> None:
         """Record that every remote place confirmed `cid`."""
-        self._run("DELETE FROM unpublished WHERE cid = ?", str(cid))
+        self._run("UPDATE publications SET is_confirmed = 1 WHERE cid = ?", str(cid))
 
-    def get_unpublished(self) -> tuple[Cid, ...]:
-        """Return the roots still to be confirmed."""
-        return tuple(decode_cid(row[0]) for row in self._run("SELECT cid FROM unpublished"))
+    def remove_publication(self, cid: Cid) -> None:
+        """Forget a publication."""
+        self._run("DELETE FROM publications WHERE cid = ?", str(cid))
+
+    def get_unconfirmed(self) -> tuple[Cid, ...]:
+        """Return the roots that some remote place has still to confirm."""
+        rows = self._run("SELECT cid FROM publications WHERE NOT is_confirmed ORDER BY cid")
+        return tuple(decode_cid(row[0]) for row in rows)
 
     def close(self) -> None:
         """Close the database; what was added stays."""

@@ -216,12 +216,14 @@ def iterate_cids(root: Cid, get: GetBlock) -> Iterator[tuple[Cid, bytes | None]]
         stack += [(link.cid, depth + 1) for link in reversed(decode_node(cid, data).links)]
 
 
-def get_last(blocks: Iterable[Block], each: Callable[[Block], None]) -> Cid:
-    """Hand every block to `each` and return the CID of the last."""
-    root: Cid | None = None
+def iterate_expected(root: Cid, blocks: Iterable[Block]) -> Iterator[Block]:
+    """Pass on the blocks of the tree at `root`, parents first; else `InvalidDag`.
+
+    `blocks` are verified; one that no earlier parent links to ends the reading.
+    """
+    expected: set[Cid] = {root}
     for block in blocks:
-        each(block)
-        root = block.cid
-    if root is None:
-        raise InvalidDag("there is no block")
-    return root
+        if block.cid not in expected:
+            raise InvalidDag(f"{block.cid} is no part of {root}")
+        expected.update(link.cid for link in decode_node(*block).links)
+        yield block
