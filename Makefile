@@ -9,7 +9,7 @@ ENV := . tools/env.sh &&
 .PHONY: help demo test check fmt bench test-sol test-e2e setup clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' Makefile | column -t -s "$$(printf '\t')"
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-10s%s\n", $$1, $$2 }' Makefile
 
 demo: setup ## run a whole federation on real data over Anvil (ARGS="--rounds 3")
 	@$(ENV) exec flchain demo $(ARGS)
@@ -26,7 +26,7 @@ fmt: ## format Python and Solidity
 	@$(ENV) ruff check --quiet --fix-only . && ruff format . && forge fmt
 
 bench: setup ## run every benchmark; tables go to the screen, results to benchmarks/results
-	@$(ENV) for script in benchmarks/*.py; do echo "== $$script"; python "$$script" $(ARGS); done
+	@$(ENV) shopt -s nullglob; for script in benchmarks/*.py; do echo "== $$script"; python "$$script" $(ARGS); done
 
 test-sol: setup ## Solidity tests only
 	@$(ENV) python tools/run_tests.py solidity ape

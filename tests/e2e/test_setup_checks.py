@@ -14,6 +14,8 @@ ROOT = Path(__file__).resolve().parents[2]
 def load(name):
     """Return a program under `tools` as a module."""
     spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
+    assert spec
+    assert spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up by name
     spec.loader.exec_module(module)
