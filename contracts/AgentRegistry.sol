@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {Signed} from "./abstracts/Signed.sol";
+import {IAgentRegistry} from "./interfaces/IAgentRegistry.sol";
+import {Agent} from "./types/Types.sol";
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+
+/// @title AgentRegistry
+/// @notice Identities, roles, stake, unbonding and slashing.
+contract AgentRegistry is IAgentRegistry, Signed {
+    using SafeERC20 for IERC20;
+
+    /* CONSTANTS */
+
+    /// @notice Where slashed tokens go.
+    address public constant BURN_ADDRESS = 0x000000000000000000000000000000000000dEaD;
+    uint8 private constant ALL_ROLES = 7;
+    uint32 private constant ACTIVATION_EPOCHS = 2;
+    bytes32 private constant REGISTRATION_TYPEHASH =
+        keccak256("Registration(uint8 roles,uint96 stake,bytes32 keysDigest,uint256 nonce,uint40 deadline)");
+    bytes32 private constant STAKE_INCREASE_TYPEHASH =
+        keccak256("StakeIncrease(uint96 amount,uint256 nonce,uint40 deadline)");
+    bytes32 private constant UNBONDING_TYPEHASH = keccak256("Unbonding(uint256 nonce,uint40 deadline)");
+
+    /* IMMUTABLES */
+
+    /// @notice The stake token; zero in an allow-list registry.
+    IERC20 public immutable TOKEN;
+    /// @notice The only caller of duties and bonds.
+    address public immutable ROUND_MANAGER;
+    /// @notice Keeper of the allow-list and of suspensions.
+    address public immutable GOVERNANCE;
+    /// @inheritdoc IAgentRegistry
+    uint32 public immutable epochLength;
+    /// @inheritdoc IAgentRegistry
+    uint40 public immutable unbondingPeriod;
+    uint96 private immutable AGENT_STAKE;
+    uint96 private immutable VALIDATOR_STAKE;
+    uint96 private immutable PROPOSER_STAKE;
+
+    /* STORAGE */
+
+    mapping(address agent => Agent record) private _agents;
+    mapping(bytes32 keysDigest => bool isUsed) private _usedKeys;
+    /// @notice Return whether governance put an account on the allow-list.
+    mapping(address agent => bool isAllowed) public isAllowed;
+
+    /* CONSTRUCTOR */
+
+    /// @param token The stake token, or zero for an allow-list registry.
+    /// @param roundManager The round manager's (predicted) address.
+    /// @param governance Keeper of the allow-list and of suspensions.
+    /// @param epoch Length of an epoch in seconds, at least 1.
+    /// @param unbonding Unbonding period in seconds.
+    /// @param stakes Stake needed for the roles agent, validator and proposer.
+    constructor(
+        IERC20 token,
+        address roundManager,
+        address governance,
+        uint32 epoch,
+        uint40 unbonding,
+        uint96[3] memory stakes
+    ) {
+        TOKEN = token;
+        ROUND_MANAGER = roundManager;
+        GOVERNANCE = governance;
+        epochLength = epoch;
+        unbondingPeriod = unbonding;
+        bool hasToken = address(token) != address(0);
+        AGENT_STAKE = hasToken ? stakes[0] : 0;
+        VALIDATOR_STAKE = hasToken ? stakes[1] : 0;
+        PROPOSER_STAKE = hasToken ? stakes[2] : 0;
+    }
+
+    modifier onlyRoundManager() {
+        if (msg.sender != ROUND_MANAGER) revert NotRoundManager(msg.sender);
+        _;
+    }
+
+    modifier onlyGovernance() {
+        if (msg.sender != GOVERNANCE) revert NotGovernance(msg.sender);
+        _;
+    }
+
+    /* STATE-CHANGING */
+
+    /// @inheritdoc IAgentRegistry
+    function addDuty(address agent, uint8 role) external onlyRoundManager {
+        if (!isEligible(agent, role)) revert NotEligible(agent, role);
+        ++_agents[agent].duties;
+    }
+
+    /// @inheritdoc IAgentRegistry
+    function beginUnbonding() external {
+        _beginUnbonding(msg.sender);
+    }
+
+    /// @inheritdoc IAgentRegistry
+    function beginUnbondingWithSig(address agent, uint40 deadline, bytes calldata signature) external {
+        _verifyDeadline(deadline);
+        _verifySignature(agent, keccak256(abi.encode(UNBONDING_TYPEHASH, nonces(agent), deadline)), signature);
+        _useNonce(agent);
+        _beginUnbonding(agent);
+    }
+
+    /// @inheritdoc IAgentRegistry
+    function increaseStake(uint96 amount) external {
+        _increaseStake(msg.sender, amount);
+    }
+
+    /// @inheritdoc IAgentRegistry
+    function increaseStakeWithSig(address agent, uint96 amount, uint40 deadline, bytes calldata signature) external {
+        _verifyDeadline(deadline);
+        bytes32 structHash = keccak256(abi.encode(STAKE_INCREASE_TYPEHASH, amount, nonces(agent), deadline));
+        _verifySignature(agent, structHash, signature);
+        _useNonce(agent);
+        _increaseStake(agent, amount);
+    }
+
+    /// @inheritdoc IAgentRegistry
+    function lockBond(address agent, uint96 amount) external onlyRoundManager {
+        Agent storage record = _agents[agent];
+        uint96 free = record.stake - record.locked;
+        if (free < amount) revert BondTooHigh(agent, free, amount);
+        record.locked += amount;
+        emit BondLocked(agent, amount);
+    }
+
+    /// @inheritdoc IAgentRegistry
+    function register(uint8 roles, uint96 stake, bytes32 keysDigest) external {
+        _register(msg.sender, roles, stake, keysDigest);
+    }
+
+    /// @inheritdoc IAgentRegistry
+    function registerWithPermit(
+        uint8 roles,
+        uint96 stake,
+        bytes32 keysDigest,
+        uint256 permitDeadline,
+        uint8 v,
+        bytes32 r,
+        bytes32 s
+    ) external {
+        // A permit that somebody else has already used leaves the allowance in place: go on either way.
+        try IERC20Permit(address(TOKEN)).permit(msg.sender, address(this), stake, permitDeadline, v, r, s) {} catch {}
+        _register(msg.sender, roles, stake, keysDigest);
+    }
+
+    /// @inheritdoc IAgentRegistry
+    function registerWithSig(
+        address agent,
+        uint8 roles,
+        uint96 stake,
+        bytes32 keysDigest,
+        uint40 deadline,
+        bytes calldata signature
+    ) external {
+        _verifyDeadline(deadline);
+        bytes32 structHash =
+            keccak256(abi.encode(REGISTRATION_TYPEHASH, roles, stake, keysDigest, nonces(agent), deadline));
+        _verifySignature(agent, structHash, signature);
+        _useNonce(agent);
+        _register(agent, roles, stake, keysDigest);
+    }
+
+    /// @inheritdoc IAgentRegistry
+    function releaseBond(address agent, uint96 amount) external onlyRoundManager {
+        _agents[agent].locked -= amount;
+        emit BondReleased(agent, amount);
+    }
+
+    /// @inheritdoc IAgentRegistry
+    function removeDuty(address agent) external onlyRoundManager {
+        --_agents[agent].duties;
+    }
+
+    /// @inheritdoc IAgentRegistry
+    function setAllowed(address agent, bool allowed) external onlyGovernance {
+        isAllowed[agent] = allowed;
+        emit AllowanceSet(agent, allowed);
+    }
+
+    /// @inheritdoc IAgentRegistry
+    function setSuspended(address agent, bool suspended) external onlyGovernance {
+        if (_agents[agent].roles == 0) revert NotRegistered(agent);
+        _setSuspended(agent, suspended);
+    }
+
+    /// @inheritdoc IAgentRegistry
+    function slashBond(address agent, uint96 amount) external onlyRoundManager {
+        Agent storage record = _agents[agent];
+        record.stake -= amount;
+        record.locked -= amount;
+        emit AgentSlashed(agent, amount);
+        if (address(TOKEN) == address(0)) _setSuspended(agent, true);
+        else if (amount != 0) TOKEN.safeTransfer(BURN_ADDRESS, amount);
+    }
+
+    /// @inheritdoc IAgentRegistry
+    function withdraw(address agent) external {
+        Agent storage record = _agents[agent];
+        uint96 amount = record.unbonding;
+        if (amount == 0) revert NothingUnbonding(agent);
+        if (block.timestamp < record.unbondsAt) revert UnbondingNotOver(record.unbondsAt);
+        record.unbonding = 0;
+        emit StakeWithdrawn(agent, amount);
+        TOKEN.safeTransfer(agent, amount);
+    }
+
+    /* VIEW */
+
+    /// @inheritdoc IAgentRegistry
+    function getAgent(address agent) external view returns (Agent memory) {
+        return _agents[agent];
+    }
+
+    /// @inheritdoc IAgentRegistry
+    function computeRequiredStake(uint8 roles) public view returns (uint96 needed) {
+        if (roles & 1 != 0) needed += AGENT_STAKE;
+        if (roles & 2 != 0) needed += VALIDATOR_STAKE;
+        if (roles & 4 != 0) needed += PROPOSER_STAKE;
+    }
+
+    /// @inheritdoc IAgentRegistry
+    function isEligible(address agent, uint8 role) public view returns (bool) {
+        Agent memory record = _agents[agent];
+        bool hasStake = record.stake >= computeRequiredStake(record.roles);
+        return role != 0 && record.roles & role == role && !record.isSuspended && hasStake;
+    }
+
+    /* INTERNAL */
+
+    function _beginUnbonding(address agent) internal {
+        Agent storage record = _agents[agent];
+        if (record.roles == 0) revert NotRegistered(agent);
+        if (record.duties != 0) revert StillEnrolled(agent, record.duties);
+        if (record.locked != 0) revert BondStillLocked(agent, record.locked);
+        uint96 amount = record.stake;
+        uint40 unbondsAt = uint40(block.timestamp) + unbondingPeriod;
+        (record.stake, record.roles) = (0, 0);
+        (record.unbonding, record.unbondsAt) = (amount, unbondsAt);
+        emit UnbondingStarted(agent, amount, unbondsAt);
+    }
+
+    function _increaseStake(address agent, uint96 amount) internal {
+        Agent storage record = _agents[agent];
+        if (record.roles == 0) revert NotRegistered(agent);
+        if (amount == 0 || address(TOKEN) == address(0)) revert InvalidAmount(amount);
+        record.stake += amount;
+        emit StakeIncreased(agent, amount);
+        TOKEN.safeTransferFrom(agent, address(this), amount);
+    }
+
+    function _register(address agent, uint8 roles, uint96 stake, bytes32 keysDigest) internal {
+        Agent storage record = _agents[agent];
+        if (record.roles != 0) revert AlreadyRegistered(agent);
+        if (record.unbonding != 0) revert StillUnbonding(agent, record.unbondsAt);
+        if (roles == 0 || roles > ALL_ROLES) revert InvalidRoles(roles);
+        if (keysDigest == 0) revert InvalidKeys(keysDigest);
+        if (_usedKeys[keysDigest]) revert KeysUsed(keysDigest);
+        _verifyEntry(agent, roles, stake);
+        uint32 activeFrom = uint32(block.timestamp / epochLength) + ACTIVATION_EPOCHS;
+        (record.stake, record.activeFrom, record.roles) = (stake, activeFrom, roles);
+        record.keysDigest = keysDigest;
+        _usedKeys[keysDigest] = true;
+        emit AgentRegistered(agent, roles, stake, activeFrom, keysDigest);
+        if (stake != 0) TOKEN.safeTransferFrom(agent, address(this), stake);
+    }
+
+    function _setSuspended(address agent, bool suspended) internal {
+        _agents[agent].isSuspended = suspended;
+        emit SuspensionSet(agent, suspended);
+    }
+
+    function _verifyEntry(address agent, uint8 roles, uint96 stake) internal view {
+        if (address(TOKEN) == address(0)) {
+            if (!isAllowed[agent]) revert NotAllowed(agent);
+            if (stake != 0) revert InvalidAmount(stake);
+        } else {
+            uint96 needed = computeRequiredStake(roles);
+            if (stake < needed) revert StakeTooLow(stake, needed);
+        }
+    }
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.37;
+
+import {IAgentRegistry} from "../interfaces/IAgentRegistry.sol";
+import {IModelRegistry} from "../interfaces/IModelRegistry.sol";
+import {IRewardDistributor} from "../interfaces/IRewardDistributor.sol";
+import {ITasks} from "../interfaces/ITasks.sol";
+import {Digests} from "../libraries/Digests.sol";
+import {Populations} from "../libraries/Populations.sol";
+import {Seats} from "../libraries/Seats.sol";
+import {TaskBook} from "../libraries/TaskBook.sol";
+import {Book, Suite} from "../types/Book.sol";
+import {Member, Population, Task, TaskStatus} from "../types/Types.sol";
+import {Signed} from "./Signed.sol";
+
+/// @title Tasks
+/// @notice The calls of `ITasks` and their signed twins; the rules are in `TaskBook`.
+abstract contract Tasks is ITasks, Signed {
+    using Populations for Population;
+
+    /* IMMUTABLES */
+
+    IAgentRegistry internal immutable _AGENTS;
+    IModelRegistry internal immutable _MODELS;
+    IRewardDistributor internal immutable _REWARDS;
+    uint32 internal immutable _EPOCH_LENGTH;
+
+    /* STORAGE */
+
+    Book internal _book;
+
+    /* CONSTRUCTOR */
+
+    constructor(IAgentRegistry agents, IModelRegistry models, IRewardDistributor rewards) {
+        _AGENTS = agents;
+        _MODELS = models;
+        _REWARDS = rewards;
+        _EPOCH_LENGTH = agents.epochLength();
+    }
+
+    /* STATE-CHANGING */
+
+    /// @inheritdoc ITasks
+    function closeTask(uint64 taskId) external {
+        TaskBook.close(_book, _suite(), taskId);
+    }
+
+    /// @inheritdoc ITasks
+    function createTask(Task calldata task) external returns (uint64 taskId) {
+        return TaskBook.create(_book, _suite(), task);
+    }
+
+    /// @inheritdoc ITasks
+    function dismiss(uint64 taskId, address member) external {
+        TaskBook.dismiss(_book, _suite(), taskId, member);
+    }
+
+    /// @inheritdoc ITasks
+    function endorse(uint64 taskId, bytes32 policyDigest, bytes32 initialState) external {
+        TaskBook.endorse(_book, msg.sender, taskId, policyDigest, initialState);
+    }
+
+    /// @inheritdoc ITasks
+    function endorseWithSig(
+        address validator,
+        uint64 taskId,
+        bytes32 policyDigest,
+        bytes32 initialState,
+        uint40 deadline,
+        bytes calldata signature
+    ) external {
+        _verifyDeadline(deadline);
+        bytes32 structHash =
+            keccak256(abi.encode(Digests.ENDORSEMENT_TYPEHASH, taskId, policyDigest, initialState, deadline));
+        _verifySignature(validator, structHash, signature);
+        TaskBook.endorse(_book, validator, taskId, policyDigest, initialState);
+    }
+
+    /// @inheritdoc ITasks
+    function enrol(uint64 taskId, uint8 role) external {
+        TaskBook.enrol(_book, _suite(), msg.sender, taskId, role);
+    }
+
+    /// @inheritdoc ITasks
+    function enrolWithSig(address member, uint64 taskId, uint8 role, uint40 deadline, bytes calldata signature)
+        external
+    {
+        _verifyDeadline(deadline);
+        bytes32 structHash = keccak256(abi.encode(Digests.ENROLMENT_TYPEHASH, taskId, role, nonces(member), deadline));
+        _verifySignature(member, structHash, signature);
+        _useNonce(member);
+        TaskBook.enrol(_book, _suite(), member, taskId, role);
+    }
+
+    /// @inheritdoc ITasks
+    function leaveTask(uint64 taskId) external {
+        TaskBook.leave(_book, _suite(), taskId, msg.sender);
+    }
+
+    /// @inheritdoc ITasks
+    function leaveTaskWithSig(address member, uint64 taskId, uint40 deadline, bytes calldata signature) external {
+        _verifyDeadline(deadline);
+        bytes32 structHash = keccak256(abi.encode(Digests.LEAVE_TYPEHASH, taskId, nonces(member), deadline));
+        _verifySignature(member, structHash, signature);
+        _useNonce(member);
+        TaskBook.leave(_book, _suite(), taskId, member);
+    }
+
+    /* VIEW */
+
+    /// @inheritdoc ITasks
+    function countActive(uint64 taskId) external view returns (uint16 agents, uint16 validators, uint16 proposers) {
+        agents = _foldPopulation(taskId, Seats.AGENT).active;
+        validators = _foldPopulation(taskId, Seats.VALIDATOR).active;
+        proposers = _foldPopulation(taskId, Seats.PROPOSER).active;
+    }
+
+    /// @inheritdoc ITasks
+    function getMember(uint64 taskId, address member) external view returns (Member memory) {
+        return _book.members[taskId][member];
+    }
+
+    /// @inheritdoc ITasks
+    function getTask(uint64 taskId) external view returns (Task memory) {
+        return _book.tasks[taskId];
+    }
+
+    /// @inheritdoc ITasks
+    function taskCount() external view returns (uint64) {
+        return _book.taskCount;
+    }
+
+    /// @inheritdoc ITasks
+    function getTaskStatus(uint64 taskId) external view returns (TaskStatus memory) {
+        return _book.status[taskId];
+    }
+
+    /* INTERNAL */
+
+    function _epochAt(uint256 time) internal view returns (uint256) {
+        return time / _EPOCH_LENGTH;
+    }
+
+    function _foldPopulation(uint64 taskId, uint8 role) internal view returns (Population memory) {
+        return _book.populations[taskId][role].fold(_epochAt(block.timestamp));
+    }
+
+    function _suite() internal view returns (Suite memory) {
+        return Suite(_AGENTS, _MODELS, _REWARDS, _EPOCH_LENGTH);
+    }
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.37;
+
+import {
+    Ballot,
+    Content,
+    Outcome,
+    Phase,
+    Proposal,
+    Reason,
+    Round,
+    SignedAttestation,
+    SignedVote,
+    Submissions,
+    Verdict,
+    Vote
+} from "../types/Types.sol";
+import {ITasks} from "./ITasks.sol";
+
+/// @title IRoundManager
+/// @notice Rounds: submissions by digest, attestations, proposals, votes and finality.
+/// @dev Windows are half-open, `[open, close)` in block time. A call outside its phase reverts with `WrongPhase`.
+interface IRoundManager is ITasks {
+    /// @notice Emitted when a round opens.
+    event RoundOpened(
+        uint64 indexed taskId, uint32 indexed round, uint32 parentVersion, uint16 members, uint8 validators
+    );
+    /// @notice Emitted when an agent submits; `index` is its place in the round's submissions.
+    event UpdateSubmitted(
+        uint64 indexed taskId, uint32 indexed round, address indexed agent, uint16 index, bytes32 digest, uint8 weight
+    );
+    /// @notice Emitted when a validator attests blobs; `bitmap` holds the submissions that are new, 224 per word.
+    event BlobsAttested(uint64 indexed taskId, uint32 indexed round, address indexed validator, uint256[] bitmap);
+    /// @notice Emitted when a proposal is recorded.
+    event ProposalSubmitted(
+        uint64 indexed taskId,
+        uint32 indexed round,
+        address indexed proposer,
+        uint8 attempt,
+        uint8 rank,
+        bytes32 proposalId,
+        bytes32 contentId,
+        bytes32 survivorRoot,
+        Content content
+    );
+    /// @notice Emitted when a vote is counted.
+    event VoteCast(uint64 indexed taskId, uint32 indexed round, address indexed validator, uint8 attempt, Vote vote);
+    /// @notice Emitted when an undecided vote is extended.
+    event VoteExtended(uint64 indexed taskId, uint32 indexed round, uint8 attempt, uint40 voteClose);
+    /// @notice Emitted when a proposal is void and the next attempt begins.
+    event ProposalVoided(uint64 indexed taskId, uint32 indexed round, uint8 attempt, bool isProvenWrong);
+    /// @notice Emitted when a round ends.
+    event RoundSettled(uint64 indexed taskId, uint32 indexed round, Outcome outcome, uint40 nextOpenAt);
+
+    /// @notice Thrown when a call is made outside its phase.
+    error WrongPhase(Phase expected, Phase actual);
+    /// @notice Thrown when a call names another round than the newest.
+    error WrongRound(uint32 expected, uint32 actual);
+    /// @notice Thrown when the next round may not open yet.
+    error TooEarly(uint40 opensAt);
+    /// @notice Thrown when the task has used up its rounds.
+    error RoundsExhausted(uint32 maxRounds);
+    /// @notice Thrown when too few validators have endorsed the task.
+    error NotEndorsed(uint8 endorsements, uint256 needed);
+    /// @notice Thrown when too few agents are active.
+    error TooFewAgents(uint16 agents, uint16 minAgents);
+    /// @notice Thrown when too few validators are active.
+    error TooFewValidators(uint16 validators, uint8 minValidators);
+    /// @notice Thrown when the account has no part in this round.
+    error NotEntitled(address account);
+    /// @notice Thrown when the agent has submitted to this round.
+    error AlreadySubmitted(address agent);
+    /// @notice Thrown when an update's digest is zero.
+    error InvalidDigest(bytes32 digest);
+    /// @notice Thrown when a weight is zero or above the task's bound.
+    error InvalidWeight(uint8 weight, uint8 wMax);
+    /// @notice Thrown when a bitmap has the wrong length or names a submission that does not exist.
+    error InvalidBitmap(uint256 submissions);
+    /// @notice Thrown when an attestation adds nothing.
+    error AlreadyAttested(address validator);
+    /// @notice Thrown when it is another proposer's turn.
+    error NotYourRank(address caller, uint256 rank);
+    /// @notice Thrown when the proposer's last proposal in this round was proven wrong.
+    error Barred(address proposer);
+    /// @notice Thrown when proposed rewards exceed the round's reserve.
+    error RewardTooHigh(uint96 total, uint96 reserve);
+    /// @notice Thrown when a vote names another proposal than the live one.
+    error WrongProposal(bytes32 expected, bytes32 actual);
+    /// @notice Thrown when a proposer votes on its own proposal.
+    error OwnProposal(address proposer);
+    /// @notice Thrown when a validator has voted on this attempt.
+    error AlreadyVoted(address validator);
+    /// @notice Thrown when verdict, reason and counter content do not fit together.
+    error InvalidVote(Verdict verdict, Reason reason);
+    /// @notice Thrown when a bundle is empty or holds more than 32 entries.
+    error InvalidBundle(uint256 length);
+
+    /// @notice Open the task's next round; anybody may call.
+    function openRound(uint64 taskId) external returns (uint32 round);
+
+    /// @notice Record the digest of the caller's update.
+    function submit(uint64 taskId, uint32 round, bytes32 digest, uint8 weight) external;
+
+    /// @notice Record the digest of `agent`'s update on its signature.
+    /// @dev The round key and the rule "once per round" stand in for a nonce.
+    function submitWithSig(
+        address agent,
+        uint64 taskId,
+        uint32 round,
+        bytes32 digest,
+        uint8 weight,
+        uint40 deadline,
+        bytes calldata signature
+    ) external;
+
+    /// @notice Attest that the caller holds, has verified and will serve the blobs of a set of submissions.
+    /// @param bitmap Bit i of word w stands for submission 224 * w + i; additive over several calls.
+    function attest(uint64 taskId, uint32 round, uint256[] calldata bitmap) external;
+
+    /// @notice Record up to 32 signed attestations; skips those that add nothing, reverts on invalid ones.
+    function attestBundle(uint64 taskId, uint32 round, SignedAttestation[] calldata attestations) external;
+
+    /// @notice Propose the round's result; locks the bond.
+    function propose(uint64 taskId, uint32 round, Content calldata content) external returns (bytes32 proposalId);
+
+    /// @notice Vote on the live proposal.
+    function vote(uint64 taskId, uint32 round, Vote calldata ballotPaper) external;
+
+    /// @notice Record up to 32 signed votes; skips those already counted, reverts on invalid ones.
+    function voteBundle(uint64 taskId, uint32 round, SignedVote[] calldata votes) external;
+
+    /// @notice Record whatever the time and the counts have decided; anybody may call.
+    function settle(uint64 taskId) external;
+
+    /// @notice Return the phase of the task's newest round at this block's time.
+    function getPhase(uint64 taskId) external view returns (Phase);
+
+    /// @notice Return the newest round.
+    function getRound(uint64 taskId) external view returns (Round memory);
+
+    /// @notice Return the newest ballot.
+    function getBallot(uint64 taskId) external view returns (Ballot memory);
+
+    /// @notice Return the newest proposal.
+    function getProposal(uint64 taskId) external view returns (Proposal memory);
+
+    /// @notice Return the newest round's submissions.
+    function getSubmissions(uint64 taskId) external view returns (Submissions memory);
+
+    /// @notice Return the survivors of the newest round as a bitmap of 32 submissions per word.
+    function getSurvivors(uint64 taskId) external view returns (uint256[] memory words, uint256 count);
+
+    /// @notice Return which rank may propose now, and who holds it; zero when any member may.
+    function getProposer(uint64 taskId) external view returns (uint256 rank, address holder);
+
+    /// @notice Return the domain value of a round.
+    function computeRoundKey(uint64 taskId, uint32 round) external view returns (bytes32);
+}
