@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from flchain.learning.initialisation import compute_initial_parameters
-from flchain.learning.integers import centre, clip_norm, divide_half_up
+from flchain.learning.integers import add_scaled, centre, clip_norm, divide_half_up
 from flchain.learning.parameters import STATE_BITS, Int64, QuantizedUpdate, State
 from flchain.learning.payloads import Payload, encode_payload
 from flchain.learning.schemas import decode_update, get_aggregate_schema, get_update_schema
@@ -167,7 +167,7 @@ def _sum_updates(
         update = _read_update(submission, policy, round_key) if weight else None
         valid.append(update is not None)
         for name, section in update.sections.items() if update else ():
-            sums[name] += np.multiply(section, weight, dtype=np.int64)
+            add_scaled(sums[name], section, weight)
     return sums, valid
 
 

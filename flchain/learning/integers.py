@@ -8,10 +8,13 @@ import math
 
 import numpy as np
 
-from flchain.learning.parameters import Int64
+from flchain.learning.parameters import Int32, Int64
 
-_CHUNK = 1 << 20
+# Small enough for temporaries to stay in the processor's cache.
+_CHUNK = 1 << 13
 _HALF_BITS = 20
+# A chunk's sum of squares of values below this is below 2^61.
+_SMALL = 1 << 24
 _RATIO_BITS = 30
 
 
@@ -28,13 +31,24 @@ def centre(total: Int64) -> Int64:
     return ((total + (1 << 31)) & ((1 << 32) - 1)) - (1 << 31)
 
 
-def compute_squared_norm(vector: Int64) -> int:
+def add_scaled(total: Int64, vector: Int32, factor: int) -> None:
+    """Add `factor * vector` to `total`, in place; |factor| is at most 2^31."""
+    for start in range(0, len(vector), _CHUNK):
+        chunk = vector[start : start + _CHUNK].astype(np.int64)
+        chunk *= factor
+        total[start : start + _CHUNK] += chunk
+
+
+def compute_squared_norm(vector: Int32 | Int64) -> int:
     """Return the exact sum of squares of values of at most 2^40 in magnitude.
 
     Each value is split as a * 2^20 + b with 0 <= b < 2^20, so that the sums over a chunk of
-    2^20 values stay below 2^61.
+    2^13 values stay below 2^53.
     """
-    return sum(_square_chunk(vector[i : i + _CHUNK]) for i in range(0, len(vector), _CHUNK))
+    return sum(
+        _square_chunk(vector[start : start + _CHUNK].astype(np.int64))
+        for start in range(0, len(vector), _CHUNK)
+    )
 
 
 def clip_norm(vector: Int64, limit: int) -> Int64:
@@ -58,14 +72,9 @@ def saturate(vector: Int64, limit: int) -> Int64:
 
 
 def _square_chunk(chunk: Int64) -> int:
-    low_mask = (1 << _HALF_BITS) - 1
-    if not len(chunk):
-        return 0
-    if max(int(chunk.max()), -int(chunk.min())) <= low_mask:
-        return int((chunk * chunk).sum())
-    high, low = chunk >> _HALF_BITS, chunk & low_mask
-    return (
-        (int((high * high).sum()) << (2 * _HALF_BITS))
-        + (int((high * low).sum()) << (_HALF_BITS + 1))
-        + int((low * low).sum())
-    )
+    # The product of int64 vectors is an integer loop of numpy's; BLAS has floats only.
+    if max(int(chunk.max()), -int(chunk.min())) < _SMALL:
+        return int(chunk @ chunk)
+    high, low = chunk >> _HALF_BITS, chunk & ((1 << _HALF_BITS) - 1)
+    squares = (int(high @ high) << _HALF_BITS) + (int(high @ low) << 1)
+    return (squares << _HALF_BITS) + int(low @ low)

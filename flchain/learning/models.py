@@ -5,6 +5,7 @@ Names and shapes of the parameters are those of `flchain.protocol.policy.ARCHITE
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -19,11 +20,15 @@ class MnistCnn(nn.Module):
         self.conv2 = nn.Conv2d(16, 32, 3, padding=1)
         self.fc1 = nn.Linear(32 * 7 * 7, 64)
         self.fc2 = nn.Linear(64, 10)
+        # On a CPU, pooling is several times faster with the channels innermost.
+        for layer in (self.conv1, self.conv2):
+            layer.weight.data = layer.weight.to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (n, 1, 28, 28) to scores (n, 10)."""
-        hidden = functional.max_pool2d(functional.relu(self.conv1(images)), 2)
-        hidden = functional.max_pool2d(functional.relu(self.conv2(hidden)), 2)
+        # Pooling first gives the same maxima and leaves a quarter of the work to ReLU.
+        hidden = functional.relu(functional.max_pool2d(self.conv1(images), 2))
+        hidden = functional.relu(functional.max_pool2d(self.conv2(hidden), 2))
         scores: Tensor = self.fc2(functional.relu(self.fc1(hidden.flatten(1))))
         return scores
 

@@ -76,7 +76,7 @@ def _check_magnitude(name: str, section: Int32, policy: Policy) -> None:
     largest = max(int(section.max()), -int(section.min()))
     if largest > bound:
         raise EncodingError(f"update: a coordinate of {name!r} is {largest}, the bound is {bound}")
-    if compute_squared_norm(section.astype("int64")) > clip * clip:
+    if compute_squared_norm(section) > clip * clip:
         raise EncodingError(f"update: the L2 norm of {name!r} is beyond the clip of {clip}")
 
 
