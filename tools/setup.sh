@@ -36,7 +36,7 @@ sources() { find contracts -name '*.sol' -not -path '*/.cache/*' 2>/dev/null | L
 contract_key() {
   {
     sources | xargs cat
-    cat ape-config.yaml package-lock.json tools/solc tools/export_artifacts.py
+    cat ape-config.yaml foundry.toml package-lock.json tools/solc tools/export_artifacts.py
     find "$ARTIFACTS" -name '*.json' | LC_ALL=C sort | xargs cat
   } | digest
 }
@@ -128,12 +128,18 @@ check_native_tools() {
   done
 }
 
+# Both compile from source, side by side: Ape for its console and scripts, forge for tests and package data.
 compile_contracts() {
   say 'compiling contracts'
-  (. tools/env.sh && ape compile) >"$LOG" 2>&1 || {
+  local ape
+  (. tools/env.sh && ape compile) >build/ape-compile.log 2>&1 &
+  ape=$!
+  (. tools/env.sh && forge build --skip test) >"$LOG" 2>&1 || {
+    wait "$ape" || true
     cat "$LOG" >&2
     fail 'the contracts do not compile'
   }
+  wait "$ape" || fail 'forge compiles the contracts but Ape does not (log: build/ape-compile.log)'
   .venv/bin/python tools/export_artifacts.py
   contract_key >"$CONTRACT_STAMP"
 }

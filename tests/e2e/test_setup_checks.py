@@ -110,26 +110,36 @@ def test_export__contract_removed__file_removed(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["A.json"]
 
 
-def test_export__manifest__deployables_only(tmp_path):
-    def contract(source, code):
-        return {
-            "contractName": Path(source).stem,
-            "sourceId": source,
-            "abi": [],
-            "deploymentBytecode": {"bytecode": code},
-            "runtimeBytecode": {"bytecode": code},
-        }
+def put_forge_output(root, source, code, links=None):
+    """Write a source file and what forge would leave for it."""
+    name = Path(source).stem
+    (root / source).parent.mkdir(parents=True, exist_ok=True)
+    (root / source).touch()
+    output = {
+        "abi": [],
+        "bytecode": {"object": code, "linkReferences": links or {}},
+        "deployedBytecode": {"object": code},
+        "metadata": {"settings": {"compilationTarget": {source: name}}},
+    }
+    path = root / "out" / f"{name}.sol" / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(output))
 
-    sources = [
-        contract("contracts/A.sol", "0x01"),
-        contract("contracts/tokens/Token.sol", "0x02"),
-        contract("contracts/Base.sol", "0x"),
-        contract("contracts/libraries/L.sol", "0x03"),
-        contract("contracts/interfaces/I.sol", "0x"),
-    ]
-    manifest = tmp_path / "manifest.json"
-    manifest.write_text(json.dumps({"contractTypes": {c["contractName"]: c for c in sources}}))
-    assert sorted(export.get_artifacts(manifest)) == ["A.json", "Token.json"]
+
+def test_export__forge_output__deployables_and_their_libraries(tmp_path):
+    links = {"contracts/libraries/Linked.sol": {"Linked": [{"start": 1, "length": 20}]}}
+    put_forge_output(tmp_path, "contracts/A.sol", "0x01", links)
+    put_forge_output(tmp_path, "contracts/token/Token.sol", "0x02")
+    put_forge_output(tmp_path, "contracts/Base.sol", "0x")
+    put_forge_output(tmp_path, "contracts/libraries/Linked.sol", "0x03")
+    put_forge_output(tmp_path, "contracts/libraries/Inlined.sol", "0x04")
+    put_forge_output(tmp_path, "contracts/interfaces/I.sol", "0x")
+    put_forge_output(tmp_path, "tests/contracts/T.sol", "0x05")
+    put_forge_output(tmp_path, "contracts/Removed.sol", "0x06")
+    (tmp_path / "contracts" / "Removed.sol").unlink()
+    artifacts = export.get_artifacts(export.get_outputs(tmp_path / "out", tmp_path))
+    assert sorted(artifacts) == ["A.json", "Linked.json", "Token.json"]
+    assert json.loads(artifacts["A.json"])["linkReferences"] == links
 
 
 def test_env__sourced__tools_of_this_checkout():

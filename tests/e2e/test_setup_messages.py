@@ -134,17 +134,28 @@ def test_setup__no_anvil_for_platform__one_line(checkout):
     assert_one_line(run_setup(checkout), "no anvil for", "install Foundry")
 
 
-def test_setup__contracts_do_not_compile__shows_compiler(checkout):
+def put_contracts(checkout, ape, forge):
+    """Add a contract, the configuration, and stand-ins for what compiles it."""
     put(checkout / ".venv" / "bin" / "python", FINE)
-    put(checkout / ".venv" / "bin" / "ape", "echo ParserError: expected a semicolon; exit 1")
-    for tool in ("anvil", "forge"):
-        put(checkout / "node_modules" / ".bin" / tool, FINE)
-    shutil.copy(ROOT / "ape-config.yaml", checkout)
+    put(checkout / ".venv" / "bin" / "ape", ape)
+    put(checkout / "node_modules" / ".bin" / "anvil", FINE)
+    put(checkout / "node_modules" / ".bin" / "forge", f'[ "$1" = --version ] || {{ {forge}; }}')
+    for name in ("ape-config.yaml", "foundry.toml"):
+        shutil.copy(ROOT / name, checkout)
     (checkout / "contracts").mkdir()
     (checkout / "contracts" / "Broken.sol").write_text("contract")
+
+
+def test_setup__contracts_do_not_compile__shows_compiler(checkout):
+    put_contracts(checkout, FINE, "echo ParserError: expected a semicolon; exit 1")
     status, lines = run_setup(checkout)
     assert status == 1
     assert lines == ["ParserError: expected a semicolon", "setup: the contracts do not compile"]
+
+
+def test_setup__ape_alone_fails__one_line(checkout):
+    put_contracts(checkout, "exit 1", FINE)
+    assert_one_line(run_setup(checkout), "Ape does not", "build/ape-compile.log")
 
 
 def test_setup__twice__second_does_nothing(checkout):
