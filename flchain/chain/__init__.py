@@ -1,0 +1,1 @@
+"""The ledger port, its executable specification and its adapters."""

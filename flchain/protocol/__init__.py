@@ -1,0 +1,1 @@
+"""What every machine must agree on; depends on nothing but hashing and ABI encoding."""

@@ -1,0 +1,276 @@
+"""The contracts' structs: same fields, same order, in snake case.
+
+bytes32 is `bytes` of length 32, address is an EIP-55 string, enumerations are IntEnums.
+Fields without a comment say all in their name; `contracts/types/Types.sol` has the full list.
+The defaults give the all-zero record, which the ledger returns for what does not exist.
+"""
+
+from dataclasses import dataclass
+
+from flchain.protocol.types import (
+    ZERO_ADDRESS,
+    ZERO_DIGEST,
+    Address,
+    Bitmap,
+    Bps,
+    Digest,
+    Epoch,
+    Mode,
+    Outcome,
+    Reason,
+    RoundId,
+    Seconds,
+    Signature,
+    Timestamp,
+    Verdict,
+    Version,
+    Wei,
+)
+
+_NEVER = Timestamp(0)
+_NO_EPOCH = Epoch(0)
+_NO_ROUND = RoundId(0)
+_INITIAL = Version(0)
+_NOTHING = Wei(0)
+_NO_BPS = Bps(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """Everything about a task that never changes."""
+
+    orchestrator: Address
+    """First in line to propose in every round."""
+    round_reserve: Wei
+    """Escrowed from the task's budget when a round opens."""
+    proposal_bond: Wei
+    """Stake locked while a proposal is voted on; burned if it is proven wrong."""
+    max_agents: int
+    min_agents: int
+    min_survivors: int
+    """Fewest updates that may be aggregated."""
+    min_validators: int
+    w_max: int
+    """Largest bucketed weight that a submission may declare."""
+    max_attempts: int
+    """Most proposals per round."""
+    propose_ranks: int
+    """Number of proposing windows; the last is open to every member."""
+    mode: Mode
+    max_share_bps: Bps
+    participation_bps: Bps
+    """Part of each reward that is paid when the model is rejected for quality."""
+    max_rounds: int
+    submit_window: Seconds
+    attest_window: Seconds
+    propose_window: Seconds
+    """Duration of each proposing rank."""
+    vote_window: Seconds
+    """Longest duration of VOTE, and of its single extension."""
+    open_delay: Seconds
+    """Pause after a round that was not finalised; doubles with each abort."""
+    claim_delay: Seconds
+    claim_window: Seconds
+    forced_window: Seconds
+    join_window: Seconds
+    shares_window: Seconds
+    check_window: Seconds
+    unmask_window: Seconds
+    seat_window: Seconds
+    coordinate_bound: int
+    """Largest absolute value of one integer coordinate of an update."""
+    policy_digest: Digest
+    initial_state: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStatus:
+    """What changes about a task between its rounds."""
+
+    sponsor: Address = ZERO_ADDRESS
+    next_open_at: Timestamp = _NEVER
+    abort_streak: int = 0
+    """Aborts since the last round that ended otherwise; stays at 255."""
+    endorsements: int = 0
+    """Enrolled validators who attested the policy and the initial state."""
+    is_closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """Members active under each role at one moment."""
+
+    agents: int = 0
+    validators: int = 0
+    proposers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One identity's enrolment in one task; all zero for a stranger."""
+
+    role: int = 0
+    active_from: Epoch = _NO_EPOCH
+    left_at: Timestamp = _NEVER
+    """Time of leaving; zero while enrolled."""
+    submitted_round: RoundId = _NO_ROUND
+    voted_round: RoundId = _NO_ROUND
+    voted_attempt: int = 0
+    """Newest attempt that it voted on in `voted_round`."""
+    last_ballot: int = 0
+    """The task's ballot count when the member was last seen."""
+    barred_round: RoundId = _NO_ROUND
+    """Newest round in which its proposal was proven wrong."""
+    rank_index: int = 0
+    """Place in the list of proposers."""
+    has_endorsed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """The newest round of a task; all zero before the first."""
+
+    round: RoundId = _NO_ROUND
+    opened_at: Timestamp = _NEVER
+    """The snapshot of members and validators was taken then."""
+    submit_close: Timestamp = _NEVER
+    attest_close: Timestamp = _NEVER
+    members: int = 0
+    validators: int = 0
+    """Validators active at opening: attesters and, for now, seats."""
+    attesters: int = 0
+    outcome: Outcome = Outcome.NONE
+    parent_version: Version = _INITIAL
+    w_max: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Submissions:
+    """Commitment to the newest round's submissions, in order."""
+
+    commitment: int = 0
+    """240 bits of the rolling keccak-256, see `digests.chain_submission`."""
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """The newest vote of a task."""
+
+    number: int = 0
+    """Votes concluded in this task so far: the clock for inactive validators."""
+    propose_open: Timestamp = _NEVER
+    """When proposing opened for this attempt; zero means the close of ATTEST."""
+    vote_close: Timestamp = _NEVER
+    attempt: int = 0
+    start_rank: int = 0
+    """First rank that may propose in this attempt."""
+    rank: int = 0
+    """Rank under which the live proposal was made."""
+    is_live: bool = False
+    is_extended: bool = False
+    approvals: int = 0
+    worse: int = 0
+    missing: int = 0
+    cast: int = 0
+    reject_kinds: int = 0
+    """Distinct (reason, counter content) pairs among the WRONG votes."""
+    top_reject: int = 0
+    """Most votes for one such pair."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """The newest proposal of a task."""
+
+    proposal_id: Digest = ZERO_DIGEST
+    state_digest: Digest = ZERO_DIGEST
+    reward_root: Digest = ZERO_DIGEST
+    proposer: Address = ZERO_ADDRESS
+    reward_total: Wei = _NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The integer results of a round, as a proposer claims them."""
+
+    aggregate_root: Digest
+    """sha2-256 of the manifest of the aggregate."""
+    state_digest: Digest
+    """sha2-256 of the manifest of the new model state."""
+    reward_root: Digest
+    reward_total: Wei
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """A validator's answer to a proposal."""
+
+    proposal_id: Digest
+    verdict: Verdict
+    reason: Reason = Reason.NONE
+    """What differs; NONE unless the verdict is WRONG."""
+    counter_content_id: Digest = ZERO_DIGEST
+    """Content of the validator's own re-execution; zero unless WRONG."""
+    quality: Bps = _NO_BPS
+    """Accuracy on the validator's own held-out data: a judgement."""
+    exec_tag: Digest = ZERO_DIGEST
+
+
+@dataclass(frozen=True, slots=True)
+class SignedVote:
+    """A vote with the validator's EIP-712 signature, for bundles."""
+
+    validator: Address
+    vote: Vote
+    signature: Signature
+
+
+@dataclass(frozen=True, slots=True)
+class SignedAttestation:
+    """An attestation with the validator's EIP-712 signature, for bundles."""
+
+    validator: Address
+    bitmap: Bitmap
+    signature: Signature
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """One registered identity; all zero for a stranger."""
+
+    stake: Wei = _NOTHING
+    """Bonded tokens, those locked as bonds included."""
+    locked: Wei = _NOTHING
+    active_from: Epoch = _NO_EPOCH
+    duties: int = 0
+    """Enrolments that must end before unbonding."""
+    roles: int = 0
+    is_suspended: bool = False
+    unbonding: Wei = _NOTHING
+    """Waiting to leave; still slashable."""
+    unbonds_at: Timestamp = _NEVER
+    keys_digest: Digest = ZERO_DIGEST
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Tokens of one task."""
+
+    available: Wei = _NOTHING
+    reserved: Wei = _NOTHING
+    """Reserved by the live round."""
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """Rewards of one round; all zero if it has none."""
+
+    remaining: Wei = _NOTHING
+    claimable_from: Timestamp = _NEVER
+    expires_at: Timestamp = _NEVER
+    payout_bps: Bps = _NO_BPS
+    """Part of each leaf that is paid."""
+    claimed: int = 0
+    """Bitmap of the first 64 leaves; `is_claimed` answers for every leaf."""
+    root: Digest = ZERO_DIGEST
