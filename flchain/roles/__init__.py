@@ -1,0 +1,1 @@
+"""Agent, orchestrator, validator and auditor: the only place where learning meets the ledger."""

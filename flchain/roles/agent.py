@@ -1,0 +1,156 @@
+"""The agent: trains on its own data, submits the update's digest, then serves the update.
+
+The update is in the journal before its digest is sent, and in the store only after SUBMIT has
+closed, so that nobody can copy it in time. Killed at any point and started again, the agent
+finds in chain and journal what is left to do.
+"""
+
+from dataclasses import dataclass, field
+
+from flchain.learning.aggregation import compute_weight
+from flchain.learning.data import Dataset
+from flchain.learning.payloads import compute_shape_digest
+from flchain.learning.quantisation import quantise_update
+from flchain.learning.randomness import derive_generator, derive_seed
+from flchain.learning.schemas import encode_update, get_update_schema
+from flchain.learning.strategies import get_strategy
+from flchain.learning.strategies.base import ClientTask
+from flchain.learning.training import Trainer
+from flchain.protocol.calls import Submit
+from flchain.protocol.errors import ProtocolError
+from flchain.protocol.types import Phase, RoundId
+from flchain.roles.archive import Sealed, publish_sealed, seal_payload
+from flchain.roles.assembly import fetch_state
+from flchain.roles.context import Context
+from flchain.roles.observation import Observation, is_overtaken
+from flchain.roles.payouts import build_claim
+from flchain.roles.terms import Terms
+from flchain.roles.upkeep import Upkeep
+
+_SERVED = "served"
+
+
+@dataclass
+class Agent:
+    """One participant with data. `upkeep` lets it step in for a silent orchestrator."""
+
+    context: Context
+    terms: Terms
+    trainer: Trainer
+    data: Dataset
+    upkeep: Upkeep | None = None
+    claims_at_once: bool = False
+    _paid: set[RoundId] = field(default_factory=set)
+
+    def tick(self, seen: Observation) -> bool:
+        """Do what is due; return whether something was done."""
+        try:
+            acted = self._act(seen)
+        except ProtocolError as error:
+            if not is_overtaken(error):
+                raise
+            acted = False
+        return acted or (self.upkeep is not None and self.upkeep.tick(seen))
+
+    def claim_rewards(self, seen: Observation) -> int:
+        """Claim every reward that is due; return how many were paid."""
+        paid = 0
+        for number, past in seen.past.rounds.items():
+            if number in self._paid or past.rewards is None:
+                continue
+            if seen.now < past.rewards.claimable_from:
+                continue
+            claim = build_claim(self.context, past)
+            if claim is not None:
+                self.context.send(claim, number)
+                paid += 1
+            self._paid.add(number)
+        return paid
+
+    def _act(self, seen: Observation) -> bool:
+        if seen.phase is Phase.SUBMIT and self._is_due(seen):
+            self._submit(seen)
+            return True
+        if seen.phase > Phase.SUBMIT and self._serve(seen.round.round):
+            return True
+        return self.claims_at_once and self.claim_rewards(seen) > 0
+
+    def _is_due(self, seen: Observation) -> bool:
+        agent = self.context.signer.address
+        return all(item.agent != agent for item in seen.live.submissions) and self._is_entitled(
+            seen
+        )
+
+    def _is_entitled(self, seen: Observation) -> bool:
+        member = self.context.ledger.get_member(self.context.task_id, self.context.signer.address)
+        if member.submitted_round == seen.round.round:
+            return False
+        length = self.context.ledger.get_epoch_length()
+        is_active = bool(member.role) and member.active_from <= seen.round.opened_at // length
+        return is_active and (not member.left_at or member.left_at > seen.round.opened_at)
+
+    def _submit(self, seen: Observation) -> None:
+        number = seen.round.round
+        update = self._load_update(number) or self._make_update(seen)
+        self.context.journal.write(_name_entry(number), update.payload)
+        weight = compute_weight(len(self.data), self.terms.policy)
+        self.context.send(Submit(self.context.task_id, number, update.digest, weight), number)
+
+    def _load_update(self, number: RoundId) -> Sealed | None:
+        """Return the update that was made before a crash, so that it is never made twice."""
+        payload = self.context.journal.read(_name_entry(number))
+        if payload is None or payload == _SERVED.encode():
+            return None
+        return self._seal(payload, number)
+
+    def _make_update(self, seen: Observation) -> Sealed:
+        number, policy, agent = seen.round.round, self.terms.policy, self.context.signer.address
+        start = self.context.stopwatch()
+        digest = seen.past.versions[seen.round.parent_version].state_digest
+        state = fetch_state(self.context.store, digest, self.terms)
+        fetched = self.context.stopwatch()
+        seed = derive_seed(policy.seed, "batches", number, agent.lower())
+        task = ClientTask(state, self.data, policy, self.trainer, seed)
+        trained = get_strategy(policy).train(task)
+        done = self.context.stopwatch()
+        rng = derive_generator(policy.seed, "rounding", number, agent.lower())
+        payload = encode_update(
+            quantise_update(trained, policy, rng),
+            policy,
+            round_key=self.context.get_round_key(number),
+            agent=agent,
+        )
+        sealed = self._seal(payload, number)
+        self.context.notify("train", number, done - fetched)
+        self.context.notify("prepare", number, fetched - start + self.context.stopwatch() - done)
+        return sealed
+
+    def _seal(self, payload: bytes, number: RoundId) -> Sealed:
+        return seal_payload(
+            payload,
+            kind="update",
+            dtype="int32",
+            shape_digest=compute_shape_digest(get_update_schema(self.terms.policy)),
+            round_key=self.context.get_round_key(number),
+            agent=self.context.signer.address,
+            policy_digest=self.terms.task.policy_digest,
+        )
+
+    def _serve(self, number: RoundId) -> bool:
+        """Publish the update of this round, once; forget those of earlier rounds."""
+        update = self._load_update(number)
+        if update is None:
+            return False
+        start = self.context.stopwatch()
+        pin = f"task/{self.context.task_id}/round/{number}/{self.context.signer.address}"
+        publish_sealed(self.context.store, update, pin)
+        self.context.journal.write(_name_entry(number), _SERVED.encode())
+        for name in list(self.context.journal.names()):
+            if name.startswith("update-") and name != _name_entry(number):
+                self.context.journal.delete(name)
+        self.context.notify("serve", number, self.context.stopwatch() - start)
+        return True
+
+
+def _name_entry(number: RoundId) -> str:
+    return f"update-{number:08d}"

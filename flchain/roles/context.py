@@ -1,0 +1,83 @@
+"""What a role works with: everything that touches the world is handed in here."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from flchain.chain.base import Ledger, Receipt
+from flchain.crypto.signing import Signer
+from flchain.protocol.calls import Call
+from flchain.protocol.digests import round_key
+from flchain.protocol.types import Digest, RoundId, TaskId
+from flchain.roles.execution import LedgerIds
+from flchain.roles.journal import Journal, MemoryJournal
+from flchain.storage.base import ContentStore
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something a role did, for progress displays and summaries.
+
+    `action` is a call's name or an activity ("train", "evaluate", "execute"); `seconds` is wall
+    time, `gas` is 0 for what sends nothing; `values` are figures such as accuracy.
+    """
+
+    role: str
+    account: str
+    action: str
+    round: RoundId
+    seconds: float
+    gas: int = 0
+    values: dict[str, float] = field(default_factory=dict)
+
+
+Report = Callable[[Notice], None]
+
+
+def ignore_notice(notice: Notice) -> None:
+    """Report to nobody."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """One role's ledger, store, key, journal and clock, for one task."""
+
+    role: str
+    ledger: Ledger
+    store: ContentStore
+    signer: Signer
+    task_id: TaskId
+    journal: Journal = field(default_factory=MemoryJournal)
+    report: Report = ignore_notice
+    stopwatch: Callable[[], float] = time.perf_counter
+
+    @property
+    def ids(self) -> LedgerIds:
+        """What a reward leaf binds besides its round."""
+        return LedgerIds(self.ledger.chain_id, self.ledger.addresses.reward_distributor)
+
+    def get_round_key(self, number: RoundId) -> Digest:
+        """Return the domain value of a round of this task."""
+        manager = self.ledger.addresses.round_manager
+        return round_key(self.ledger.chain_id, manager, self.task_id, number)
+
+    def send(self, call: Call, number: RoundId) -> Receipt:
+        """Send a call of this round and report what it took."""
+        start = self.stopwatch()
+        receipt = self.ledger.send(call, self.signer)
+        seconds = self.stopwatch() - start
+        self.notify(type(call).__name__, number, seconds, gas=receipt.gas_used)
+        return receipt
+
+    def notify(
+        self,
+        action: str,
+        number: RoundId,
+        seconds: float,
+        *,
+        gas: int = 0,
+        values: dict[str, float] | None = None,
+    ) -> None:
+        """Report one activity."""
+        account = self.signer.address
+        self.report(Notice(self.role, account, action, number, seconds, gas, values or {}))

@@ -1,0 +1,125 @@
+"""A task's past, read off the chain's events and nothing else."""
+
+from dataclasses import dataclass, field, replace
+
+from flchain.chain.base import Ledger, LoggedEvent
+from flchain.protocol.digests import decode_bitmap
+from flchain.protocol.events import (
+    BlobsAttested,
+    Event,
+    ModelPublished,
+    ProposalSubmitted,
+    RewardClaimed,
+    RewardsPublished,
+    RoundOpened,
+    RoundSettled,
+    UpdateSubmitted,
+    VoteCast,
+)
+from flchain.protocol.types import Address, Digest, Outcome, RoundId, TaskId, Version
+
+
+@dataclass(frozen=True)
+class RoundPast:
+    """Everything that happened in one round so far, in the chain's order."""
+
+    opened: RoundOpened
+    block: int
+    submissions: tuple[UpdateSubmitted, ...] = ()
+    attested: dict[Address, frozenset[int]] = field(default_factory=dict)
+    proposals: tuple[ProposalSubmitted, ...] = ()
+    votes: tuple[VoteCast, ...] = ()
+    settled: RoundSettled | None = None
+    rewards: RewardsPublished | None = None
+    claimed: frozenset[int] = frozenset()
+
+    @property
+    def outcome(self) -> Outcome:
+        """How the round ended; NONE while it is live."""
+        return self.settled.outcome if self.settled else Outcome.NONE
+
+    @property
+    def final_proposal(self) -> ProposalSubmitted:
+        """The last proposal; IndexError if there was none."""
+        return self.proposals[-1]
+
+
+@dataclass(frozen=True)
+class TaskPast:
+    """The rounds and model versions of one task, as of block `scanned`."""
+
+    rounds: dict[RoundId, RoundPast] = field(default_factory=dict)
+    versions: dict[Version, ModelPublished] = field(default_factory=dict)
+    scanned: int = -1
+    last: LoggedEvent | None = None
+
+
+class History:
+    """Follows one task's events; `refresh` reads only what is new.
+
+    If the newest event that was read is no longer on the chain (a reorganisation), everything
+    is read again.
+    """
+
+    def __init__(self, ledger: Ledger, task_id: TaskId) -> None:
+        """Start with nothing read."""
+        self._ledger = ledger
+        self._task_id = task_id
+        self.past = TaskPast()
+
+    def refresh(self) -> TaskPast:
+        """Read new events and return the past."""
+        head = self._ledger.get_head().number
+        if head == self.past.scanned:
+            return self.past
+        start = self.past.last.block_number if self.past.last else 0
+        found = self._ledger.get_events(from_block=start, to_block=head, task_id=self._task_id)
+        if self.past.last is not None and self.past.last not in found:
+            self.past = TaskPast()
+            found = self._ledger.get_events(from_block=0, to_block=head, task_id=self._task_id)
+        seen = found.index(self.past.last) + 1 if self.past.last else 0
+        for logged in found[seen:]:
+            self.past = replace(apply_event(self.past, logged), last=logged)
+        self.past = replace(self.past, scanned=head)
+        return self.past
+
+
+def apply_event(past: TaskPast, logged: LoggedEvent) -> TaskPast:
+    """Return the past with one more event."""
+    event = logged.event
+    if isinstance(event, ModelPublished):
+        return replace(past, versions={**past.versions, event.version: event})
+    if isinstance(event, RoundOpened):
+        opened = RoundPast(event, logged.block_number)
+        return replace(past, rounds={**past.rounds, event.round: opened})
+    number = getattr(event, "round", None)
+    if number not in past.rounds:
+        return past
+    return replace(past, rounds={**past.rounds, number: _extend(past.rounds[number], event)})
+
+
+def get_state_digest(past: TaskPast, version: Version) -> Digest:
+    """Return the manifest digest of a model version; KeyError if there is none."""
+    return past.versions[version].state_digest
+
+
+def _extend(past: RoundPast, event: Event) -> RoundPast:  # noqa: PLR0911 - one line per event
+    match event:
+        case UpdateSubmitted():
+            return replace(past, submissions=(*past.submissions, event))
+        case BlobsAttested():
+            known = past.attested.get(event.validator, frozenset())
+            held = known | decode_bitmap(event.bitmap)
+            return replace(past, attested={**past.attested, event.validator: held})
+        case ProposalSubmitted():
+            return replace(past, proposals=(*past.proposals, event))
+        case VoteCast():
+            return replace(past, votes=(*past.votes, event))
+        case RoundSettled():
+            return replace(past, settled=event)
+        case RewardsPublished():
+            return replace(past, rewards=event)
+        case RewardClaimed():
+            return replace(past, claimed=past.claimed | {event.index})
+        case _:
+            return past

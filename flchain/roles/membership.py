@@ -1,0 +1,71 @@
+"""Joining and leaving: stake, registration, enrolment, and the way back."""
+
+import hashlib
+
+from flchain.chain.base import Ledger
+from flchain.crypto.signing import Signer
+from flchain.protocol.calls import (
+    Approve,
+    BeginUnbonding,
+    Enrol,
+    LeaveTask,
+    Register,
+    Withdraw,
+)
+from flchain.protocol.canonical import encode_canonical
+from flchain.protocol.errors import ConfigError
+from flchain.protocol.types import ZERO_ADDRESS, Digest, Role, TaskId, Wei
+
+KEYS_FORMAT = "flchain-keys-v1"
+
+
+def compute_keys_digest(account: str, label: str = "") -> Digest:
+    """Return the sha2-256 of an identity's keys document.
+
+    The account key is the only key so far. `label` tells apart several registrations of one
+    account over time, since a digest is accepted once.
+    """
+    document = {"format": KEYS_FORMAT, "account": account.lower(), "label": label}
+    return Digest(hashlib.sha256(encode_canonical(document)).digest())
+
+
+def register(
+    ledger: Ledger, signer: Signer, roles: Role, stake: Wei | None = None, label: str = ""
+) -> Wei:
+    """Register under `roles` and return the stake; None means what the roles need.
+
+    Raises ConfigError if the account's tokens do not cover it.
+    """
+    needed = ledger.compute_required_stake(int(roles))
+    amount = needed if stake is None else stake
+    if amount and ledger.addresses.token != ZERO_ADDRESS:
+        held = ledger.get_balance(signer.address)
+        if held < amount:
+            raise ConfigError(
+                f"{signer.address} holds {held} wei of the stake token, {amount} are needed; "
+                "send it tokens first"
+            )
+        ledger.send(Approve(ledger.addresses.agent_registry, amount), signer)
+    ledger.send(Register(int(roles), amount, compute_keys_digest(signer.address, label)), signer)
+    return amount
+
+
+def enrol(ledger: Ledger, signer: Signer, task_id: TaskId, role: Role) -> None:
+    """Enrol in a task under one role; it counts from two epochs later."""
+    ledger.send(Enrol(task_id, int(role)), signer)
+
+
+def leave(ledger: Ledger, signer: Signer, task_id: TaskId) -> None:
+    """Leave a task; duties in the live round remain."""
+    ledger.send(LeaveTask(task_id), signer)
+
+
+def withdraw(ledger: Ledger, signer: Signer) -> str:
+    """Take the next step towards getting the stake back; return what was done."""
+    agent = ledger.get_agent(signer.address)
+    if agent.unbonding:
+        ledger.send(Withdraw(signer.address), signer)
+        return f"paid out {agent.unbonding} wei"
+    ledger.send(BeginUnbonding(), signer)
+    unbonds_at = ledger.get_agent(signer.address).unbonds_at
+    return f"unbonding {agent.stake} wei until block time {unbonds_at}; withdraw again after that"

@@ -1,0 +1,40 @@
+"""Claims: from a round's record to the Merkle proof that the distributor wants."""
+
+from flchain.crypto.merkle import compute_proof
+from flchain.protocol.calls import Claim
+from flchain.protocol.errors import ProofError
+from flchain.protocol.rewards import Reward
+from flchain.roles.context import Context
+from flchain.roles.execution import compute_reward_leaves, compute_reward_root, fetch_rewards
+from flchain.roles.history import RoundPast
+
+
+def build_claim(context: Context, past: RoundPast) -> Claim | None:
+    """Return the call that pays this account for a round; None if nothing is due to it.
+
+    Raises ProofError if the record that the proposal names does not give the reward root, and
+    storage errors if it can't be had.
+    """
+    number, rewards = past.opened.round, past.rewards
+    if rewards is None or rewards.total == 0:
+        return None
+    listed = fetch_rewards(context.store, past.final_proposal.content.aggregate_root)
+    if compute_reward_root(listed, context.get_round_key(number), context.ids) != rewards.root:
+        raise ProofError(
+            f"round {number}: its record lists rewards that do not give the root on chain; "
+            "run `flchain verify` and tell the validators"
+        )
+    return _find_claim(context, past, listed)
+
+
+def _find_claim(context: Context, past: RoundPast, listed: tuple[Reward, ...]) -> Claim | None:
+    number = past.opened.round
+    leaves = compute_reward_leaves(listed, context.get_round_key(number), context.ids)
+    for reward in listed:
+        if reward.account != context.signer.address or reward.index in past.claimed:
+            continue
+        proof = compute_proof(leaves, reward.index)
+        return Claim(
+            context.task_id, number, reward.index, reward.account, reward.amount, tuple(proof)
+        )
+    return None

@@ -1,0 +1,90 @@
+"""Creating a task: from a policy and a preset to a funded entry in the contract."""
+
+from dataclasses import dataclass
+
+from flchain.chain.base import Ledger
+from flchain.crypto.signing import Signer
+from flchain.protocol.calls import Approve, CreateTask, Fund
+from flchain.protocol.policy import Policy, get_task_scalars
+from flchain.protocol.records import Task
+from flchain.protocol.types import Address, Mode, Seconds, TaskId, Wei
+from flchain.roles.archive import publish_sealed
+from flchain.roles.terms import seal_initial_state, seal_policy
+from flchain.storage.base import ContentStore
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The numbers of a task that no re-execution needs: windows, ranks and bonds."""
+
+    submit_window: Seconds
+    attest_window: Seconds
+    propose_window: Seconds
+    vote_window: Seconds
+    open_delay: Seconds
+    claim_delay: Seconds
+    claim_window: Seconds
+    proposal_bond: Wei
+    min_validators: int
+    max_attempts: int
+    propose_ranks: int
+    max_rounds: int
+
+
+def build_task(policy: Policy, schedule: Schedule, orchestrator: Address) -> Task:
+    """Return the parameters that the contract gets."""
+    scalars = get_task_scalars(policy)
+    return Task(
+        orchestrator=orchestrator,
+        round_reserve=scalars.round_reserve,
+        proposal_bond=schedule.proposal_bond,
+        max_agents=scalars.max_agents,
+        min_agents=scalars.min_agents,
+        min_survivors=scalars.min_survivors,
+        min_validators=schedule.min_validators,
+        w_max=scalars.w_max,
+        max_attempts=schedule.max_attempts,
+        propose_ranks=schedule.propose_ranks,
+        mode=Mode.SECURE if policy.mode == "secure" else Mode.PLAIN,
+        max_share_bps=scalars.max_share_bps,
+        participation_bps=policy.rewards.participation_bps,
+        max_rounds=schedule.max_rounds,
+        submit_window=schedule.submit_window,
+        attest_window=schedule.attest_window,
+        propose_window=schedule.propose_window,
+        vote_window=schedule.vote_window,
+        open_delay=schedule.open_delay,
+        claim_delay=schedule.claim_delay,
+        claim_window=schedule.claim_window,
+        forced_window=Seconds(0),
+        join_window=Seconds(0),
+        shares_window=Seconds(0),
+        check_window=Seconds(0),
+        unmask_window=Seconds(0),
+        seat_window=Seconds(0),
+        coordinate_bound=scalars.coordinate_bound,
+        policy_digest=seal_policy(policy)[1],
+        initial_state=seal_initial_state(policy).digest,
+    )
+
+
+def create_task(
+    ledger: Ledger,
+    store: ContentStore,
+    signer: Signer,
+    policy: Policy,
+    schedule: Schedule,
+    orchestrator: Address,
+) -> TaskId:
+    """Publish the policy and version 0, then create the task; return its id."""
+    block, _ = seal_policy(policy)
+    store.put_block(block, "policy")
+    publish_sealed(store, seal_initial_state(policy), "policy")
+    receipt = ledger.send(CreateTask(build_task(policy, schedule, orchestrator)), signer)
+    return TaskId(int(receipt.result))
+
+
+def fund_task(ledger: Ledger, signer: Signer, task_id: TaskId, amount: Wei) -> None:
+    """Add to a task's budget from the signer's tokens."""
+    ledger.send(Approve(ledger.addresses.reward_distributor, amount), signer)
+    ledger.send(Fund(task_id, amount), signer)

@@ -1,0 +1,108 @@
+"""Pushing a round forward: open, propose, settle. Anybody may, so no role can hold it up.
+
+The orchestrator does these at once. Every other member waits `patience` seconds first, so that
+it steps in only when the orchestrator is silent.
+"""
+
+from dataclasses import dataclass, field
+
+from flchain.protocol.calls import OpenRound, Propose, Settle
+from flchain.protocol.errors import ProtocolError
+from flchain.protocol.records import TaskStatus
+from flchain.protocol.types import (
+    ZERO_ADDRESS,
+    Outcome,
+    Phase,
+    RoundId,
+    Seconds,
+    Timestamp,
+    Version,
+)
+from flchain.roles.assembly import assemble_round, publish_result
+from flchain.roles.context import Context
+from flchain.roles.execution import RoundResult
+from flchain.roles.observation import Observation, is_overtaken
+from flchain.roles.terms import Terms
+
+
+@dataclass
+class Upkeep:
+    """Keeps one task moving on behalf of one member.
+
+    `rounds` is how many rounds the task should open at most; None leaves it to the contract.
+    """
+
+    context: Context
+    terms: Terms
+    patience: Seconds = Seconds(0)
+    rounds: int | None = None
+    _since: tuple[object, Timestamp] = field(default=(None, Timestamp(0)))
+
+    def tick(self, seen: Observation) -> bool:
+        """Do what is due; return whether something was done."""
+        if seen.now < self._measure_start(seen) + self.patience:
+            return False
+        try:
+            return self._act(seen)
+        except ProtocolError as error:
+            if is_overtaken(error):
+                return False
+            raise
+
+    def _measure_start(self, seen: Observation) -> Timestamp:
+        """Return since when the task has been as it is."""
+        situation = (seen.round.round, seen.phase, seen.ballot.attempt, seen.ballot.is_extended)
+        if self._since[0] != situation:
+            self._since = (situation, seen.now)
+        return self._since[1]
+
+    def _act(self, seen: Observation) -> bool:
+        if seen.phase in (Phase.NONE, Phase.ENDED):
+            return self._open(seen)
+        if seen.phase is Phase.PROPOSE:
+            return self._propose(seen)
+        too_few = len(seen.live.submissions) < self.terms.task.min_survivors
+        if seen.phase is Phase.SETTLE or (seen.phase is Phase.ATTEST and too_few):
+            self.context.send(Settle(self.context.task_id), seen.round.round)
+            return True
+        return False
+
+    def _open(self, seen: Observation) -> bool:
+        status = self.context.ledger.get_task_status(self.context.task_id)
+        number = RoundId(seen.round.round + 1)
+        if not self._may_open(seen, status, number):
+            return False
+        self.context.send(OpenRound(self.context.task_id), number)
+        return True
+
+    def _may_open(self, seen: Observation, status: TaskStatus, number: RoundId) -> bool:
+        wanted = self.terms.task.max_rounds if self.rounds is None else self.rounds
+        if status.is_closed or number > min(wanted, self.terms.task.max_rounds):
+            return False
+        if seen.now < status.next_open_at:
+            return False
+        active = self.context.ledger.count_active(self.context.task_id)
+        task = self.terms.task
+        is_manned = active.agents >= task.min_agents and active.validators >= task.min_validators
+        is_endorsed = status.endorsements > active.validators // 2
+        budget = self.context.ledger.get_budget(self.context.task_id).available
+        return is_manned and is_endorsed and budget >= task.round_reserve
+
+    def _propose(self, seen: Observation) -> bool:
+        _, holder = self.context.ledger.get_proposer(self.context.task_id)
+        if holder not in (ZERO_ADDRESS, self.context.signer.address):
+            return False
+        result = assemble_round(self.context, self.terms, seen.past, seen.live)
+        self.propose_result(seen, result)
+        return True
+
+    def propose_result(self, seen: Observation, result: RoundResult) -> None:
+        """Publish a result, then propose it: a proposal never names what is not stored."""
+        publish_result(self.context, result, Version(seen.round.parent_version + 1))
+        number = seen.round.round
+        self.context.send(Propose(self.context.task_id, number, result.content), number)
+
+
+def is_over(seen: Observation, rounds: int) -> bool:
+    """Return whether `rounds` rounds were opened and the last has ended."""
+    return seen.round.round >= rounds and seen.round.outcome is not Outcome.NONE

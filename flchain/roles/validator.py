@@ -1,0 +1,171 @@
+"""The validator: holds the blobs, re-executes the round, judges the model, votes.
+
+It answers two questions. Is the result what the updates add up to? It computes the result
+itself and compares digests. Is the model good enough? It measures it on data that nobody else
+has, which is a judgement and never slashes.
+"""
+
+from dataclasses import dataclass, field
+
+from flchain.learning.data import Dataset
+from flchain.learning.evaluation import Evaluation, is_good_enough
+from flchain.learning.export import get_model_arrays
+from flchain.learning.parameters import State
+from flchain.learning.training import Trainer
+from flchain.protocol.calls import Attest, CastVote, Endorse
+from flchain.protocol.digests import encode_bitmap
+from flchain.protocol.errors import ProtocolError
+from flchain.protocol.events import ProposalSubmitted, UpdateSubmitted
+from flchain.protocol.records import Content, Vote
+from flchain.protocol.types import Digest, Phase, Reason, Verdict, Version
+from flchain.roles.archive import MalformedPayload, publish_sealed
+from flchain.roles.assembly import (
+    assemble_round,
+    compute_own_content_id,
+    fetch_state,
+    publish_result,
+)
+from flchain.roles.context import Context
+from flchain.roles.execution import RoundResult, fetch_update
+from flchain.roles.observation import Observation, is_overtaken
+from flchain.roles.terms import Terms, seal_initial_state
+from flchain.roles.upkeep import Upkeep
+from flchain.storage.errors import ContentCorrupt, ContentUnavailable
+
+WAIT_FOR_BLOBS = 0.5
+"""Part of the ATTEST window to wait for missing blobs before attesting the others."""
+
+
+@dataclass
+class Validator:
+    """One member of the committee, with its own held-out data."""
+
+    context: Context
+    terms: Terms
+    trainer: Trainer
+    held_out: Dataset
+    upkeep: Upkeep | None = None
+    _quality: dict[Digest, Evaluation] = field(default_factory=dict)
+
+    def tick(self, seen: Observation) -> bool:
+        """Do what is due; return whether something was done."""
+        try:
+            acted = self._act(seen)
+        except ProtocolError as error:
+            if not is_overtaken(error):
+                raise
+            acted = False
+        return acted or (self.upkeep is not None and self.upkeep.tick(seen))
+
+    def endorse(self) -> None:
+        """Attest the policy and version 0, after deriving version 0 from the policy itself.
+
+        Raises ProofError if the task's initial state is another one.
+        """
+        initial = seal_initial_state(self.terms.policy)
+        task = self.terms.task
+        call = Endorse(self.context.task_id, task.policy_digest, initial.digest)
+        publish_sealed(self.context.store, initial, f"task/{self.context.task_id}/version/0")
+        self.context.ledger.send(call, self.context.signer)
+
+    def _act(self, seen: Observation) -> bool:
+        if seen.phase is Phase.ATTEST:
+            return self._attest(seen)
+        if seen.phase is Phase.VOTE:
+            return self._vote(seen)
+        return False
+
+    def _attest(self, seen: Observation) -> bool:
+        attested = seen.live.attested.get(self.context.signer.address)
+        if attested is not None and len(attested) == len(seen.live.submissions):
+            return False
+        start = self.context.stopwatch()
+        held = frozenset(s.index for s in seen.live.submissions if self._is_held(seen, s))
+        self.context.notify("check", seen.round.round, self.context.stopwatch() - start)
+        is_new = attested is None or bool(held - attested)
+        if not is_new or (len(held) < len(seen.live.submissions) and not self._is_late(seen)):
+            return False
+        bitmap = encode_bitmap(held, len(seen.live.submissions))
+        number = seen.round.round
+        self.context.send(Attest(self.context.task_id, number, bitmap), number)
+        return True
+
+    def _is_held(self, seen: Observation, submission: UpdateSubmitted) -> bool:
+        """Return whether every byte behind a submission is here, well-formed or not."""
+        key = self.context.get_round_key(seen.round.round)
+        try:
+            fetch_update(self.terms, key, submission, self.context.store)
+        except MalformedPayload:
+            return True
+        except (ContentUnavailable, ContentCorrupt):
+            return False
+        return True
+
+    def _is_late(self, seen: Observation) -> bool:
+        window = seen.round.attest_close - seen.round.submit_close
+        return seen.now >= seen.round.submit_close + WAIT_FOR_BLOBS * window
+
+    def _vote(self, seen: Observation) -> bool:
+        proposal = seen.live.final_proposal
+        voter = self.context.signer.address
+        has_voted = any(
+            vote.validator == voter and vote.attempt == proposal.attempt for vote in seen.live.votes
+        )
+        if has_voted or proposal.proposer == voter:
+            return False
+        vote = self._judge(seen, proposal)
+        number = seen.round.round
+        self.context.send(CastVote(self.context.task_id, number, vote), number)
+        return True
+
+    def _judge(self, seen: Observation, proposal: ProposalSubmitted) -> Vote:
+        try:
+            result = assemble_round(self.context, self.terms, seen.past, seen.live)
+        except (ContentUnavailable, ContentCorrupt):
+            return Vote(proposal.proposal_id, Verdict.DATA_MISSING)
+        reason = compare_content(result.content, proposal.content)
+        if reason is not Reason.NONE:
+            own = compute_own_content_id(self.context, self.terms, seen.live, result)
+            return Vote(proposal.proposal_id, Verdict.WRONG, reason, own)
+        publish_result(self.context, result, Version(seen.round.parent_version + 1))
+        return self._judge_quality(seen, proposal, result)
+
+    def _judge_quality(
+        self, seen: Observation, proposal: ProposalSubmitted, result: RoundResult
+    ) -> Vote:
+        start = self.context.stopwatch()
+        parent_digest = seen.past.versions[seen.round.parent_version].state_digest
+        parent = self._evaluate(parent_digest, None)
+        candidate = self._evaluate(result.state.digest, result.next_state)
+        self.context.notify(
+            "evaluate",
+            seen.round.round,
+            self.context.stopwatch() - start,
+            values={"accuracy": candidate.accuracy, "loss": candidate.loss},
+        )
+        tolerance = self.terms.policy.quality.tolerance_bps
+        is_good = is_good_enough(candidate.accuracy_bps, parent.accuracy_bps, tolerance)
+        verdict = Verdict.APPROVE if is_good else Verdict.WORSE
+        return Vote(proposal.proposal_id, verdict, quality=candidate.accuracy_bps)
+
+    def _evaluate(self, digest: Digest, state: State | None) -> Evaluation:
+        """Return the quality of a version on the held-out data; each is measured once."""
+        if digest not in self._quality:
+            state = state or fetch_state(self.context.store, digest, self.terms)
+            arrays = get_model_arrays(state, self.terms.policy)
+            self._quality[digest] = self.trainer.evaluate(arrays, self.held_out)
+        return self._quality[digest]
+
+
+def compare_content(own: Content, proposed: Content) -> Reason:
+    """Return the first part of a proposal that differs from one's own result.
+
+    The survivor set is not compared: the contract computes it.
+    """
+    if own.aggregate_root != proposed.aggregate_root:
+        return Reason.WRONG_AGGREGATE
+    if own.state_digest != proposed.state_digest:
+        return Reason.WRONG_MODEL
+    if (own.reward_root, own.reward_total) != (proposed.reward_root, proposed.reward_total):
+        return Reason.WRONG_REWARD
+    return Reason.NONE
