@@ -8,11 +8,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import BinaryIO
 
-from flchain.protocol.errors import FlchainError
+from flchain.protocol.errors import AdapterError, FlchainError
 from flchain.storage.base import BlockStore, Collected, Pin, Publisher, Source, StoredBlock
 from flchain.storage.cid import Cid, Codec
 from flchain.storage.dagpb import decode_node
-from flchain.storage.errors import ContentCorrupt, ContentTooLarge, ContentUnavailable
+from flchain.storage.errors import (
+    ContentCorrupt,
+    ContentTooLarge,
+    ContentUnavailable,
+    StoreUnreachable,
+)
 from flchain.storage.local import LocalStore
 from flchain.storage.publication import OpenArchive, Publications
 from flchain.storage.unixfs import iterate_cids, iterate_expected
@@ -161,7 +166,12 @@ class LayeredStore:
         self._local.close()
 
     def _publish(self, root: Cid) -> Cid:
-        self._publications.publish(root, self._open_archive(root))
+        try:
+            self._publications.publish(root, self._open_archive(root))
+        except AdapterError as error:
+            raise StoreUnreachable(
+                f"{root} is kept here, but not published: {error}", is_retryable=True
+            ) from error
         return root
 
     def _open_archive(self, root: Cid) -> OpenArchive:

@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS pins (
 CREATE INDEX IF NOT EXISTS pins_by_cid ON pins (cid);
 CREATE TABLE IF NOT EXISTS publications (
     cid TEXT PRIMARY KEY,
-    is_foreign INTEGER NOT NULL,
+    is_foreign INTEGER,
     is_confirmed INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 """
@@ -34,8 +34,8 @@ MAX_NAME = 512
 class Publication(NamedTuple):
     """What is known of a root that was sent to remote places."""
 
-    is_foreign: bool
-    """Somebody else had pinned it there before, so their pin must stay."""
+    is_foreign: bool | None
+    """Somebody else had pinned it there before, so their pin must stay; None before asking."""
     is_confirmed: bool
 
 
@@ -102,14 +102,21 @@ class PinTable:
         rows = self._run(
             "SELECT is_foreign, is_confirmed FROM publications WHERE cid = ?", str(cid)
         )
-        return Publication(bool(rows[0][0]), bool(rows[0][1])) if rows else None
+        if not rows:
+            return None
+        is_foreign, is_confirmed = rows[0]
+        return Publication(None if is_foreign is None else bool(is_foreign), bool(is_confirmed))
 
-    def add_publication(self, cid: Cid, *, is_foreign: bool) -> None:
-        """Record that a publication begins, unless one has begun."""
+    def add_publication(self, cid: Cid) -> None:
+        """Queue a root, unless its publication has begun."""
+        self._run("INSERT OR IGNORE INTO publications (cid) VALUES (?)", str(cid))
+
+    def set_foreign(self, cid: Cid, *, is_foreign: bool) -> None:
+        """Record whose pin a remote place held first; later answers don't count."""
         self._run(
-            "INSERT OR IGNORE INTO publications (cid, is_foreign) VALUES (?, ?)",
-            str(cid),
+            "UPDATE publications SET is_foreign = ? WHERE cid = ? AND is_foreign IS NULL",
             is_foreign,
+            str(cid),
         )
 
     def confirm_publication(self, cid: Cid) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 from flchain.storage.base import Publisher
 from flchain.storage.cid import Cid
-from flchain.storage.errors import ContentUnavailable, StoreUnreachable
 from flchain.storage.pins import PinTable
 
 OpenArchive = Callable[[], Iterator[bytes]]
@@ -25,19 +24,14 @@ class Publications:
     def publish(self, root: Cid, open_archive: OpenArchive) -> None:
         """Send the tree wherever it is not pinned yet; return when all confirm.
 
-        Raises `StoreUnreachable`; the root then stays in the queue.
+        The root stays in the queue when this raises.
         """
         if not self._publishers:
             return
-        try:
-            self._begin(root)
-            for publisher in self._publishers:
-                if not (self._is_confirmed(root) and publisher.is_pinned(root)):
-                    publisher.publish(root, open_archive)
-        except (StoreUnreachable, ContentUnavailable) as error:
-            raise StoreUnreachable(
-                f"{root} is kept here but not published: {error}", is_retryable=True
-            ) from error
+        self._begin(root)
+        for publisher in self._publishers:
+            if not (self._is_confirmed(root) and publisher.is_pinned(root)):
+                publisher.publish(root, open_archive)
         self._table.confirm_publication(root)
 
     def adopt(self, root: Cid) -> None:
@@ -58,16 +52,18 @@ class Publications:
         """Remove the remote pins of what only `name` keeps; call before unpinning."""
         for root in self._table.get_sole_cids(name):
             publication = self._table.get_publication(root)
-            if publication and not publication.is_foreign:
+            if publication and publication.is_foreign is False:
                 for publisher in self._publishers:
                     publisher.retract(root)
             self._table.remove_publication(root)
 
     def _begin(self, root: Cid) -> None:
-        # A node that can't be asked leaves no record of whose pin it holds, but a queued root.
-        if self._table.get_publication(root) is None:
+        """Queue a root and learn, before the first sending, whose pin is there."""
+        self._table.add_publication(root)
+        publication = self._table.get_publication(root)
+        if publication and publication.is_foreign is None:
             is_foreign = any(publisher.is_pinned(root) for publisher in self._publishers)
-            self._table.add_publication(root, is_foreign=is_foreign)
+            self._table.set_foreign(root, is_foreign=is_foreign)
 
     def _is_confirmed(self, root: Cid) -> bool:
         publication = self._table.get_publication(root)

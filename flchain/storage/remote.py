@@ -19,7 +19,7 @@ from flchain.storage.errors import InvalidCar, StoreUnusable
 from flchain.storage.local import LocalStore
 from flchain.storage.pins import PinTable
 from flchain.storage.publication import Publications
-from flchain.storage.unixfs import Block, build_blocks, verify_block_size
+from flchain.storage.unixfs import Block, build_blocks, verify_block_size, verify_complete
 
 _IN_MEMORY = 8 << 20
 _PIECE = 1 << 20
@@ -102,7 +102,7 @@ class RemoteStore(LocalStore):
         if len(roots) != 1:
             raise InvalidCar(f"the archive has {len(roots)} roots; a node takes one at a time")
         blocks = iterate_car_blocks(src, max_size=max_size, where="the archive")
-        with _spool(blocks, roots[0]) as (root, archive):
+        with _spool(verify_complete(roots[0], blocks), roots[0]) as (root, archive):
             self._publish(root, archive, pin)
         return roots
 

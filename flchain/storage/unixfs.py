@@ -17,7 +17,7 @@ from typing import BinaryIO, NamedTuple
 from flchain.protocol.types import Digest
 from flchain.storage.cid import Cid, Codec
 from flchain.storage.dagpb import FileNode, Link, decode_node, encode_node
-from flchain.storage.errors import ContentCorrupt, ContentTooLarge, InvalidDag
+from flchain.storage.errors import ContentCorrupt, ContentTooLarge, ContentUnavailable, InvalidDag
 
 MAX_BLOCK = 2 << 20
 """Largest block in bytes: what bitswap and Kubo accept since 0.40."""
@@ -206,11 +206,11 @@ def iterate_cids(root: Cid, get: GetBlock) -> Iterator[tuple[Cid, bytes | None]]
         if (cid.codec, cid.digest) in seen:
             continue
         seen.add((cid.codec, cid.digest))
+        if depth > MAX_DEPTH:
+            raise InvalidDag(f"{root} is deeper than {MAX_DEPTH} levels")
         if cid.codec is Codec.RAW:
             yield cid, None
             continue
-        if depth > MAX_DEPTH:
-            raise InvalidDag(f"{root} is deeper than {MAX_DEPTH} levels")
         data = get(cid)
         yield cid, data
         stack += [(link.cid, depth + 1) for link in reversed(decode_node(cid, data).links)]
@@ -227,3 +227,14 @@ def iterate_expected(root: Cid, blocks: Iterable[Block]) -> Iterator[Block]:
             raise InvalidDag(f"{block.cid} is no part of {root}")
         expected.update(link.cid for link in decode_node(*block).links)
         yield block
+
+
+def verify_complete(root: Cid, blocks: Iterable[Block]) -> Iterator[Block]:
+    """Pass on the blocks of an archive; in the end one must have come for each link."""
+    wanted, held = {root}, set()
+    for block in blocks:
+        held.add(block.cid)
+        wanted.update(link.cid for link in decode_node(*block).links)
+        yield block
+    for cid in wanted - held:
+        raise ContentUnavailable(cid, "the archive")

@@ -49,7 +49,8 @@ class KuboChild:
             cwd=repo.parent,
             text=True,
         )
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin
+        assert self._process.stdout
         self._stdin, self._stdout = self._process.stdin, self._process.stdout
         self._answers: queue.Queue[object] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
