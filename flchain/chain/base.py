@@ -30,6 +30,7 @@ from flchain.protocol.types import (
     Digest,
     Phase,
     RoundId,
+    Seconds,
     TaskId,
     Timestamp,
     Version,
@@ -144,6 +145,9 @@ class Ledger(Protocol):
 
     def get_nonce(self, contract: Address, address: Address) -> int:
         """Return the nonce that the account's next signature for `contract` needs."""
+
+    def get_epoch_length(self) -> Seconds:
+        """Return the length of an epoch."""
 
     def get_task(self, task_id: TaskId) -> Task:
         """Return a task's parameters. Raises UnknownTask if there is none."""

@@ -5,6 +5,7 @@ follows both steps and checks every byte, so what it returns is what the digest 
 """
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,7 @@ from flchain.protocol.manifest import (
 from flchain.protocol.types import Digest
 from flchain.storage.base import ContentStore
 from flchain.storage.cid import cid_from_digest, decode_cid
-from flchain.storage.errors import ContentTooLarge, InvalidDag
+from flchain.storage.errors import ContentCorrupt
 from flchain.storage.unixfs import build_blocks
 
 
@@ -66,19 +67,20 @@ def fetch_payload(
     """
     block = store.get_block(cid_from_digest(digest))
     try:
-        manifest = decode_manifest(block)
-        verify_binding(manifest, **binding)
-        if manifest.length > max_size:
-            raise EncodingError(f"{manifest.length} bytes, at most {max_size} are allowed")
-        cid = decode_cid(manifest.cid)
+        return _read_behind(store, block, max_size, binding)
     except (EncodingError, ProofError) as error:
-        raise MalformedPayload(f"manifest {digest.hex()}: {error}") from error
-    try:
-        payload = store.read(cid, max_size=manifest.length)
-    except (ContentTooLarge, InvalidDag) as error:
-        raise MalformedPayload(f"payload of {digest.hex()}: {error}") from error
-    try:
-        verify_payload(manifest, payload)
-    except ProofError as error:
-        raise MalformedPayload(f"payload of {digest.hex()}: {error}") from error
+        if isinstance(error, ContentCorrupt):
+            raise
+        raise MalformedPayload(f"{digest.hex()}: {error}") from error
+
+
+def _read_behind(
+    store: ContentStore, block: bytes, max_size: int, binding: Mapping[str, str | bytes]
+) -> bytes:
+    manifest = decode_manifest(block)
+    verify_binding(manifest, **binding)
+    if manifest.length > max_size:
+        raise EncodingError(f"{manifest.length} bytes, at most {max_size} are allowed")
+    payload = store.read(decode_cid(manifest.cid), max_size=manifest.length)
+    verify_payload(manifest, payload)
     return payload

@@ -19,14 +19,14 @@ from flchain.learning.aggregation import (
 from flchain.learning.parameters import State
 from flchain.learning.payloads import compute_shape_digest
 from flchain.learning.schemas import encode_state, get_aggregate_schema
-from flchain.protocol.canonical import decode_canonical, encode_canonical
+from flchain.protocol.canonical import CanonicalValue, decode_canonical, encode_canonical
 from flchain.protocol.digests import compute_majority, reward_leaf
 from flchain.protocol.errors import EncodingError
 from flchain.protocol.events import UpdateSubmitted
 from flchain.protocol.policy import compute_policy_digest
 from flchain.protocol.records import Content
 from flchain.protocol.rewards import Reward, compute_rewards
-from flchain.protocol.types import ZERO_DIGEST, Address, Digest, RoundId, Wei
+from flchain.protocol.types import Address, Digest, RoundId, Wei
 from flchain.roles.archive import MalformedPayload, Sealed, fetch_payload, seal_payload
 from flchain.roles.history import RoundPast
 from flchain.roles.terms import Terms, seal_state_bytes
@@ -160,13 +160,12 @@ def compute_reward_root(
     rewards: tuple[Reward, ...], round_key: bytes, ledger_ids: LedgerIds
 ) -> Digest:
     """Return the Merkle root of a round's rewards; zero if there are none."""
-    leaves = compute_reward_leaves(rewards, round_key, ledger_ids)
-    return Digest(compute_root(leaves)) if leaves else ZERO_DIGEST
+    return compute_root(compute_reward_leaves(rewards, round_key, ledger_ids))
 
 
 def compute_reward_leaves(
     rewards: tuple[Reward, ...], round_key: bytes, ledger_ids: LedgerIds
-) -> list[bytes]:
+) -> list[Digest]:
     """Return the leaves in the order of their indices."""
     return [
         reward_leaf(
@@ -231,7 +230,7 @@ def _seal_record(
     rewards: tuple[Reward, ...],
 ) -> Sealed:
     """Seal the document that `aggregateRoot` commits to: who counted for how much, and pay."""
-    updates = [
+    updates: list[CanonicalValue] = [
         [s.agent, s.digest.hex(), s.weight, counted]
         for s, counted in zip(inputs.survivors, aggregate.weights, strict=True)
     ]

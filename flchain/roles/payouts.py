@@ -33,8 +33,6 @@ def _find_claim(context: Context, past: RoundPast, listed: tuple[Reward, ...]) -
     for reward in listed:
         if reward.account != context.signer.address or reward.index in past.claimed:
             continue
-        proof = compute_proof(leaves, reward.index)
-        return Claim(
-            context.task_id, number, reward.index, reward.account, reward.amount, tuple(proof)
-        )
+        proof = compute_proof(leaves, leaves[reward.index])
+        return Claim(context.task_id, number, reward.index, reward.account, reward.amount, proof)
     return None

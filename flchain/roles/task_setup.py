@@ -72,15 +72,14 @@ def create_task(
     ledger: Ledger,
     store: ContentStore,
     signer: Signer,
+    task: Task,
     policy: Policy,
-    schedule: Schedule,
-    orchestrator: Address,
 ) -> TaskId:
-    """Publish the policy and version 0, then create the task; return its id."""
+    """Publish the policy and version 0, then create `task`; return its id."""
     block, _ = seal_policy(policy)
     store.put_block(block, "policy")
     publish_sealed(store, seal_initial_state(policy), "policy")
-    receipt = ledger.send(CreateTask(build_task(policy, schedule, orchestrator)), signer)
+    receipt = ledger.send(CreateTask(task), signer)
     return TaskId(int(receipt.result))
 
 

@@ -15,7 +15,7 @@ from flchain.protocol.policy import (
     get_task_scalars,
 )
 from flchain.protocol.records import Task
-from flchain.protocol.types import Mode, TaskId
+from flchain.protocol.types import Digest, Mode, TaskId
 from flchain.roles.archive import Sealed, seal_payload
 from flchain.storage.base import ContentStore
 from flchain.storage.cid import cid_from_digest
@@ -86,7 +86,7 @@ def verify_floors(terms: Terms, floors: Floors) -> None:
         raise ConfigError(f"task {terms.task_id} trains {architecture}, which you do not allow")
 
 
-def seal_policy(policy: Policy) -> tuple[bytes, bytes]:
+def seal_policy(policy: Policy) -> tuple[bytes, Digest]:
     """Return the policy's one block and its digest."""
     return encode_policy(policy), compute_policy_digest(policy)
 

@@ -24,6 +24,8 @@ from flchain.roles.execution import RoundResult
 from flchain.roles.observation import Observation, is_overtaken
 from flchain.roles.terms import Terms
 
+_NONE = Seconds(0)
+
 
 @dataclass
 class Upkeep:
@@ -34,7 +36,7 @@ class Upkeep:
 
     context: Context
     terms: Terms
-    patience: Seconds = Seconds(0)
+    patience: Seconds = _NONE
     rounds: int | None = None
     _since: tuple[object, Timestamp] = field(default=(None, Timestamp(0)))
 
