@@ -111,6 +111,8 @@ def _decode_unixfs(data: bytes) -> tuple[int, bytes, int, list[int]]:
     if set(numbers) - {_TYPE, _DATA, _FILE_SIZE, _SIZES}:
         raise InvalidDag("UnixFS has an unknown field")
     inline = b"".join(_as_bytes(field) for field in fields if field[0] == _DATA)
+    if not inline and _DATA in numbers:
+        raise InvalidDag("its data field is empty instead of absent")
     sizes = [_as_int(field) for field in fields if field[0] == _SIZES]
     return kind, inline, _get_int(fields, _FILE_SIZE), sizes
 
