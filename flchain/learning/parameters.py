@@ -87,14 +87,3 @@ def unflatten(vector: Float32, layers: Sequence[Layer]) -> dict[str, Float32]:
 def to_float(section: Int64) -> Float32:
     """Return a state section as float32, each value correctly rounded once."""
     return (section * 2.0**-STATE_BITS).astype(np.float32)
-
-
-def to_fixed(vector: Float32) -> Int64:
-    """Return `vector` in state units, rounded to nearest; EncodingError on NaN or Inf."""
-    scaled = np.asarray(vector, np.float64) * 2.0**STATE_BITS
-    if not np.isfinite(scaled).all():
-        raise EncodingError("the model holds NaN or infinity; lower the learning rate")
-    if scaled.size and np.abs(scaled).max() > STATE_LIMIT:
-        raise EncodingError("a model parameter is beyond 2^30; lower the learning rate")
-    fixed: Int64 = np.rint(scaled).astype(np.int64)
-    return fixed

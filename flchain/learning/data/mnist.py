@@ -3,6 +3,7 @@
 Format: http://yann.lecun.com/exdb/mnist/, big-endian header, then one byte per value.
 """
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -42,8 +43,7 @@ def _read_idx(path: Path) -> NDArray[np.uint8]:
     header = 4 + 4 * data[3] if len(data) > 4 else 0  # noqa: PLR2004  # magic number
     if header < 8 or data[:2] != b"\0\0" or data[2] != _UNSIGNED_BYTE:  # noqa: PLR2004
         raise ConfigError(f"{path} is not an IDX file of bytes; install it again with `npm ci`")
-    shape = tuple(np.frombuffer(data[4:header], ">u4").tolist())
-    values = np.frombuffer(data, np.uint8, offset=min(header, len(data)))
-    if values.size != np.prod(shape, dtype=np.int64):
+    shape = [int.from_bytes(data[at : at + 4], "big") for at in range(4, header, 4)]
+    if len(data) != header + math.prod(shape):
         raise ConfigError(f"{path} is cut short; install it again with `npm ci`")
-    return values.reshape(shape)
+    return np.frombuffer(data, np.uint8, offset=header).reshape(shape)

@@ -33,6 +33,8 @@ def get_trainer(model: ModelSpec) -> Trainer:
             build_torch_trainer,
         )
     except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
         raise ConfigError(
             f"model {model.architecture} needs torch: pip install 'flchain[torch]'"
         ) from error

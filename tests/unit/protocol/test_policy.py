@@ -177,6 +177,27 @@ def test_file__wrong_or_ambiguous__gives_one_line_naming_the_key(old, new, error
 
 
 @pytest.mark.parametrize(
+    ("overrides", "error"),
+    [({"mode.a": 1}, "mode must be a table"), ({"strategy.parameters": {"1": 1}}, "not a valid")],
+)
+def test_file__impossible_override__is_a_config_error(overrides, error):
+    with pytest.raises(ConfigError, match=error):
+        load_policy_file(FILE, overrides)
+
+
+def test_file__parameters_of_a_rule__are_read_by_name():
+    policy = load_policy_file(FILE, {"strategy.parameters": {"b": 2, "a": 1}})
+    assert policy.strategy == RuleSpec("fedavg", (("a", 1), ("b", 2)))
+    assert policy.strategy.get("b") == 2
+
+
+def test_file__more_values_than_an_index_can_hold__is_a_config_error():
+    layers = [{"name": "w", "shape": [2**16, 2**16]}]
+    with pytest.raises(ConfigError, match="at most 2\\^31 - 1"):
+        load_policy_file(FILE, {"model": {"architecture": "own", "layers": layers}})
+
+
+@pytest.mark.parametrize(
     "text",
     ["", "{", "{}", "[1", '{"mode":"plain","mode":"plain"}', "\x00", "{" * 90_000, " " * 300_000],
 )

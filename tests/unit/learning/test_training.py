@@ -1,0 +1,167 @@
+import sys
+
+import numpy as np
+import pytest
+
+from flchain.learning.aggregation import compute_initial_state
+from flchain.learning.data import Dataset
+from flchain.learning.export import get_model_arrays
+from flchain.learning.presets import load_preset
+from flchain.learning.training import DenseTrainer, LocalPlan, build_plan, get_trainer, is_dense
+from flchain.protocol.errors import ConfigError
+from flchain.protocol.policy import ARCHITECTURES, Layer, ModelSpec
+
+DIGITS = load_preset("digits")
+MNIST = load_preset("mnist")
+PLAN = LocalPlan(epochs=2, batch_size=16, learning_rate=0.05, momentum=0.9)
+
+
+def make_blobs(rows=120, shape=(64,), seed=0):
+    """Ten classes, each around its own random centre: easy to learn."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 10, rows)
+    centres = np.random.default_rng(99).standard_normal((10, *shape))
+    inputs = centres[labels] + 0.3 * rng.standard_normal((rows, *shape))
+    return Dataset("blobs", inputs.astype(np.float32), labels, 10)
+
+
+def start(policy):
+    return get_model_arrays(compute_initial_state(policy), policy)
+
+
+def build_torch(policy):
+    torch_trainer = pytest.importorskip("flchain.learning.training.torch_trainer")
+    return torch_trainer.build_torch_trainer(policy.model)
+
+
+@pytest.fixture(params=["dense", "torch"])
+def trainer(request):
+    return DenseTrainer(DIGITS.model.layers) if request.param == "dense" else build_torch(DIGITS)
+
+
+def are_equal(first, second):
+    return all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_train__same_seed__gives_the_same_bits(trainer):
+    arrays, data = start(DIGITS), make_blobs()
+    first, second = (trainer.train(arrays, data, PLAN, 7).parameters for _ in range(2))
+    assert are_equal(first, second)
+    assert not are_equal(first, trainer.train(arrays, data, PLAN, 8).parameters)
+
+
+def test_train__separable_data__is_learned(trainer):
+    result = trainer.train(start(DIGITS), make_blobs(300), PLAN, 7)
+    evaluation = trainer.evaluate(result.parameters, make_blobs(200, seed=1))
+    assert evaluation.accuracy > 0.95
+    assert result.samples == 300
+    assert result.loss < 1
+
+
+def test_train__arguments__are_left_unchanged(trainer):
+    arrays, data = start(DIGITS), make_blobs()
+    trainer.train(arrays, data, PLAN, 7)
+    assert are_equal(arrays, start(DIGITS))
+
+
+def test_gradient__small_step_against_it__lowers_the_loss_by_its_square(trainer):
+    arrays, data = start(DIGITS), make_blobs()
+    gradient = trainer.compute_gradient(arrays, data)
+    squared = sum(float(np.square(g, dtype=np.float64).sum()) for g in gradient.values())
+    moved = {name: arrays[name] - np.float32(1e-3) * gradient[name] for name in arrays}
+    drop = trainer.evaluate(arrays, data).loss - trainer.evaluate(moved, data).loss
+    assert drop == pytest.approx(1e-3 * squared, rel=0.05)
+
+
+def test_train__gradient_replaced_by_an_offset__moves_exactly_along_it(trainer):
+    arrays, data = start(DIGITS), make_blobs(rows=40)
+    offset = {name: np.ones_like(array) for name, array in arrays.items()}
+    plan = LocalPlan(1, 10, 0.5, 0.0, gradient_scale=0.0, gradient_offset=offset)
+    moved = trainer.train(arrays, data, plan, 0).parameters
+    for name, array in arrays.items():
+        assert np.allclose(moved[name], array - 4 * 0.5, atol=1e-5)
+
+
+def test_train__momentum__follows_the_heavy_ball(trainer):
+    arrays, data = start(DIGITS), make_blobs(rows=30)
+    offset = {name: np.ones_like(array) for name, array in arrays.items()}
+    plan = LocalPlan(1, 10, 1.0, 0.5, gradient_scale=0.0, gradient_offset=offset)
+    moved = trainer.train(arrays, data, plan, 0).parameters
+    steps = 1 + 1.5 + 1.75
+    assert np.allclose(moved["fc1.bias"], arrays["fc1.bias"] - steps, atol=1e-5)
+
+
+def test_trainers__same_model_and_data__agree():
+    torch_trainer, dense = build_torch(DIGITS), DenseTrainer(DIGITS.model.layers)
+    arrays, data = start(DIGITS), make_blobs()
+    for name, gradient in dense.compute_gradient(arrays, data).items():
+        assert np.allclose(gradient, torch_trainer.compute_gradient(arrays, data)[name], atol=1e-6)
+    first, second = (t.train(arrays, data, PLAN, 3).parameters for t in (dense, torch_trainer))
+    for name, array in first.items():
+        assert np.allclose(array, second[name], atol=1e-4)
+
+
+def test_cnn__mnist_policy__has_its_layers_trains_and_repeats():
+    trainer = build_torch(MNIST)
+    assert trainer.get_layers() == ARCHITECTURES["cnn-mnist-v1"]
+    arrays, data = start(MNIST), make_blobs(rows=70, shape=(1, 28, 28))
+    plan = build_plan(MNIST.training)
+    first, second = (trainer.train(arrays, data, plan, 5).parameters for _ in range(2))
+    assert are_equal(first, second)
+    assert all(array.flags.c_contiguous for array in first.values())
+    before, after = (trainer.evaluate(p, data).loss for p in (arrays, first))
+    assert after < before
+    assert trainer.predict(first, data.inputs).shape == (70, 10)
+
+
+def test_get_trainer__dense_model__needs_no_torch(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert isinstance(get_trainer(DIGITS.model), DenseTrainer)
+
+
+def test_get_trainer__network_without_torch__says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for name in ("flchain.learning.models", "flchain.learning.training.torch_trainer"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    with pytest.raises(ConfigError, match="pip install"):
+        get_trainer(MNIST.model)
+
+
+def test_torch__parameter_that_the_loss_ignores__has_no_gradient_and_stays():
+    nn = pytest.importorskip("torch").nn
+    torch_trainer = pytest.importorskip("flchain.learning.training.torch_trainer")
+
+    def build():
+        module = nn.Linear(4, 10)
+        module.idle = nn.Parameter(nn.Linear(1, 1).weight.detach().clone())
+        return module
+
+    trainer = torch_trainer.TorchTrainer(build)
+    arrays = {layer.name: np.ones(layer.shape, np.float32) for layer in trainer.get_layers()}
+    data = make_blobs(rows=20, shape=(4,))
+    assert not trainer.compute_gradient(arrays, data)["idle"].any()
+    assert trainer.train(arrays, data, PLAN, 1).parameters["idle"] == 1
+
+
+def test_get_trainer__unknown_network__lists_the_known_ones():
+    pytest.importorskip("torch")
+    model = ModelSpec("resnet-v1", 9, (Layer("w", (3, 3)),))
+    with pytest.raises(
+        ConfigError, match="no trainer for model resnet-v1; choose one of cnn-mnist"
+    ):
+        get_trainer(model)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "expected"),
+    [
+        ([(3, 4), (3,)], True),
+        ([(3, 4), (3,), (2, 3), (2,)], True),
+        ([(3, 4), (3,), (2, 4), (2,)], False),
+        ([(3, 4), (4,)], False),
+        ([(3, 4)], False),
+        ([(3, 4, 1, 1), (3,)], False),
+    ],
+)
+def test_is_dense__shapes__must_chain(shapes, expected):
+    assert is_dense([Layer(f"l{i}", shape) for i, shape in enumerate(shapes)]) is expected
