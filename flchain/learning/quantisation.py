@@ -31,7 +31,9 @@ def quantise(vector: Float32, rules: UpdateSpec, rng: np.random.Generator) -> In
     """
     scaled = np.asarray(vector, np.float64) * float(1 << rules.shift)
     if not np.isfinite(scaled).all():
-        raise EncodingError("the update holds NaN or infinity; lower the learning rate")
+        raise EncodingError(
+            "the update holds NaN or infinity; clean the data or lower the learning rate"
+        )
     # Rounding moves each coordinate by less than one, hence the vector by less than sqrt(d).
     scaled = _clip_norm(scaled, rules.clip - math.isqrt(scaled.size) - 1)
     bound = rules.coordinate_bound

@@ -11,7 +11,10 @@ from flchain.protocol.errors import ConfigError
 
 @dataclass(frozen=True)
 class Dataset:
-    """Float32 inputs (rows first) and one int64 label per row, below `classes`."""
+    """Float32 inputs (rows first) and one int64 label per row, below `classes`.
+
+    Arrays of other number types are converted.
+    """
 
     name: str
     inputs: NDArray[np.float32]
@@ -19,6 +22,8 @@ class Dataset:
     classes: int
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "inputs", np.asarray(self.inputs, np.float32))
+        object.__setattr__(self, "labels", np.asarray(self.labels, np.int64))
         if len(self.inputs) != len(self.labels):
             raise ConfigError(
                 f"data set {self.name}: {len(self.inputs)} inputs, {len(self.labels)} labels"

@@ -22,8 +22,9 @@ __all__ = [
 
 
 def get_trainer(model: ModelSpec) -> Trainer:
-    """Return a trainer for the policy's model: NumPy for dense ones, torch for the rest.
+    """Return a new trainer for the policy's model: NumPy if it is dense, else torch.
 
+    A trainer is not to be shared between threads.
     Raises ConfigError if torch is needed and missing, or nobody knows the architecture.
     """
     if is_dense(model.layers):

@@ -4,9 +4,11 @@ Importing this module imports torch.
 """
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from flchain.learning.data.dataset import Dataset
@@ -57,7 +59,7 @@ class TorchTrainer:
         self._module.train()
         rng = build_generator(seed)
         velocity = {name: torch.zeros_like(value) for name, value in self._named()}
-        inputs, labels = torch.from_numpy(data.inputs), torch.from_numpy(data.labels)
+        inputs, labels = _to_tensor(data.inputs), _to_tensor(data.labels)
         losses: list[float] = []
         for _ in range(plan.epochs):
             order = torch.from_numpy(rng.permutation(len(data)))
@@ -84,7 +86,7 @@ class TorchTrainer:
         self._load(parameters)
         self._module.eval()
         with torch.inference_mode():
-            batches = _split(torch.from_numpy(inputs), _EVALUATION_BATCH)
+            batches = _split(_to_tensor(inputs), _EVALUATION_BATCH)
             scores: Float32 = torch.cat([self._module(batch) for batch in batches]).numpy()
         return scores
 
@@ -116,9 +118,14 @@ class TorchTrainer:
 
 
 def _iterate(data: Dataset) -> Iterator[tuple[Tensor, Tensor]]:
-    inputs = _split(torch.from_numpy(data.inputs), _EVALUATION_BATCH)
-    labels = _split(torch.from_numpy(data.labels), _EVALUATION_BATCH)
+    inputs = _split(_to_tensor(data.inputs), _EVALUATION_BATCH)
+    labels = _split(_to_tensor(data.labels), _EVALUATION_BATCH)
     return zip(inputs, labels, strict=True)
+
+
+def _to_tensor(array: NDArray[Any]) -> Tensor:
+    """Return a tensor over the array's memory; read-only or reversed arrays are copied."""
+    return torch.from_numpy(np.require(array, requirements=["C", "W"]))
 
 
 def _split(rows: Tensor, size: int) -> list[Tensor]:

@@ -112,10 +112,10 @@ def read_rule(table: TableReader) -> RuleSpec:
 
 
 def read_rewards(table: TableReader) -> RewardSpec:
-    """Take the reward rule; the two shares together are at most the whole."""
+    """Take the reward rule."""
     validators = table.read_integer("validator_share_bps", 0, WHOLE_BPS)
-    left = WHOLE_BPS - validators
-    return RewardSpec(Bps(validators), Bps(table.read_integer("participation_bps", 0, left)))
+    participation = table.read_integer("participation_bps", 0, WHOLE_BPS)
+    return RewardSpec(Bps(validators), Bps(participation))
 
 
 def read_quality(table: TableReader) -> QualitySpec:

@@ -82,7 +82,11 @@ class RuleSpec:
 
 @dataclass(frozen=True)
 class RewardSpec:
-    """How a round's reserve is split; what is left over goes to agents by weight."""
+    """How a round's reserve is split: the validators' share, and the rest to agents by weight.
+
+    `participation_bps` is the part of each reward that is paid even if the model is rejected
+    for its quality.
+    """
 
     validator_share_bps: Bps
     participation_bps: Bps

@@ -82,6 +82,15 @@ def test_train__gradient_replaced_by_an_offset__moves_exactly_along_it(trainer):
         assert np.allclose(moved[name], array - 4 * 0.5, atol=1e-5)
 
 
+def test_train__read_only_reversed_or_wider_arrays__are_taken(trainer):
+    arrays, data = start(DIGITS), make_blobs(rows=40)
+    wide = Dataset("own", data.inputs.astype(np.float64), data.labels.astype(np.int8), 10)
+    data.inputs.setflags(write=False)
+    expected = trainer.train(arrays, data, PLAN, 1).parameters
+    assert are_equal(expected, trainer.train(arrays, wide, PLAN, 1).parameters)
+    assert trainer.evaluate(arrays, data.select(slice(None, None, -1))).samples == 40
+
+
 def test_train__momentum__follows_the_heavy_ball(trainer):
     arrays, data = start(DIGITS), make_blobs(rows=30)
     offset = {name: np.ones_like(array) for name, array in arrays.items()}
