@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from flchain.crypto.signing import Signer
 from flchain.protocol.calls import Call
 from flchain.protocol.errors import FlchainError
-from flchain.protocol.events import Event
+from flchain.protocol.events import Event, ProposalSubmitted, RoundOpened, TaskCreated
 from flchain.protocol.records import (
     Agent,
     Ballot,
@@ -86,6 +86,19 @@ class LoggedEvent:
     log_index: int
 
 
+def get_result(events: Sequence[Event]) -> Any:
+    """Return what the call that made `events` returned, see `Receipt.result`."""
+    match events:
+        case [TaskCreated() as created, *_]:
+            return created.task_id
+        case [RoundOpened() as opened, *_]:
+            return opened.round
+        case [ProposalSubmitted() as proposed, *_]:
+            return proposed.proposal_id
+        case _:
+            return None
+
+
 class Ledger(Protocol):
     """A chain with the contracts on it.
 
@@ -130,6 +143,9 @@ class Ledger(Protocol):
 
         With `task_id`, events that belong to no task are left out.
         """
+
+    def get_unbonding_period(self) -> Seconds:
+        """Return how long stake waits before it may leave."""
 
     def get_agent(self, address: Address) -> Agent:
         """Return one identity's record; all zero for a stranger."""

@@ -14,7 +14,7 @@ from flchain.protocol.errors import EncodingError
 from flchain.protocol.types import Address, Digest, Signature
 
 SIGNATURE_SIZE = 65
-_HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
+HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 _V_OFFSET = 27
 
 
@@ -62,7 +62,7 @@ def recover_address(digest: bytes, signature: bytes) -> Address | None:
     """
     if len(signature) != SIGNATURE_SIZE or signature[64] - _V_OFFSET not in {0, 1}:
         return None
-    if int.from_bytes(signature[32:64], "big") > _HALF_ORDER:
+    if int.from_bytes(signature[32:64], "big") > HALF_ORDER:
         return None
     raw = signature[:64] + bytes([signature[64] - _V_OFFSET])
     try:

@@ -1,0 +1,141 @@
+"""Everything that the contracts remember, and what a call can see besides its arguments."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from flchain.chain.base import Addresses
+from flchain.protocol.digests import round_key
+from flchain.protocol.records import (
+    Agent,
+    Ballot,
+    Budget,
+    Distribution,
+    Member,
+    Proposal,
+    Round,
+    Submissions,
+    Task,
+    Vote,
+)
+from flchain.protocol.types import (
+    ZERO_ADDRESS,
+    ZERO_DIGEST,
+    Address,
+    Digest,
+    Epoch,
+    RoundId,
+    Seconds,
+    TaskId,
+    Timestamp,
+    Wei,
+)
+
+_ZEROS: dict[str, Any] = dict.fromkeys(Task.__slots__, 0)
+NO_TASK = Task(
+    **_ZEROS
+    | {
+        "orchestrator": ZERO_ADDRESS,
+        "policy_digest": ZERO_DIGEST,
+        "initial_state": ZERO_DIGEST,
+    }
+)
+"""The parameters of a task that does not exist."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """What the deployment fixes. Without a token the stakes count as zero."""
+
+    chain_id: int
+    addresses: Addresses
+    governance: Address
+    epoch_length: Seconds
+    unbonding_period: Seconds
+    agent_stake: Wei
+    validator_stake: Wei
+    proposer_stake: Wei
+
+    @property
+    def has_token(self) -> bool:
+        """Whether there is stake; without it an allow-list decides who registers."""
+        return self.addresses.token != ZERO_ADDRESS
+
+
+@dataclass(frozen=True, slots=True)
+class Env:
+    """What a call sees of the chain: who sends it, and its block's time."""
+
+    sender: Address
+    time: Timestamp
+
+
+@dataclass(slots=True)
+class Token:
+    """Balances and allowances of the stake token."""
+
+    balances: dict[Address, Wei] = field(default_factory=dict)
+    allowances: dict[tuple[Address, Address], Wei] = field(default_factory=dict)
+    """By (owner, spender)."""
+
+
+@dataclass(slots=True)
+class Book:
+    """One task. `round`, `ballot` and `votes` are those of its newest round.
+
+    Counts that follow from something else here (attesters, votes by verdict, endorsements)
+    are not stored: the records hold zero, and the accessors count.
+    """
+
+    task: Task = NO_TASK
+    sponsor: Address = ZERO_ADDRESS
+    """The zero address if the task does not exist."""
+    next_open_at: Timestamp = field(default=Timestamp(0))
+    abort_streak: int = 0
+    is_closed: bool = False
+    members: dict[Address, Member] = field(default_factory=dict)
+    """Everybody who ever enrolled."""
+    proposers: list[Address] = field(default_factory=list)
+    """Members in line to propose."""
+    round: Round = field(default_factory=Round)
+    submissions: Submissions = field(default_factory=Submissions)
+    attestations: dict[Address, frozenset[int]] = field(default_factory=dict)
+    """The submissions whose blobs each attester holds."""
+    ballot: Ballot = field(default_factory=Ballot)
+    votes: dict[Address, Vote] = field(default_factory=dict)
+    """The votes of the newest attempt."""
+    proposal: Proposal = field(default_factory=Proposal)
+
+
+@dataclass(slots=True)
+class State:
+    """The storage of all contracts."""
+
+    config: Config
+    token: Token = field(default_factory=Token)
+    nonces: dict[tuple[Address, Address], int] = field(default_factory=dict)
+    """By (contract, account)."""
+    agents: dict[Address, Agent] = field(default_factory=dict)
+    allowed: set[Address] = field(default_factory=set)
+    used_keys: set[Digest] = field(default_factory=set)
+    books: dict[TaskId, Book] = field(default_factory=dict)
+    versions: dict[TaskId, list[Digest]] = field(default_factory=dict)
+    """State digests; the position is the version."""
+    budgets: dict[TaskId, Budget] = field(default_factory=dict)
+    distributions: dict[tuple[TaskId, RoundId], Distribution] = field(default_factory=dict)
+    claimed: set[tuple[TaskId, RoundId, int]] = field(default_factory=set)
+    """Leaves that were paid, by (task, round, index)."""
+
+
+def get_book(state: State, task_id: TaskId) -> Book:
+    """Return what is known of a task; a blank book if it does not exist."""
+    return state.books.get(task_id) or Book()
+
+
+def get_round_key(config: Config, task_id: TaskId, number: RoundId) -> Digest:
+    """Return the domain value of a round of this deployment."""
+    return round_key(config.chain_id, config.addresses.round_manager, task_id, number)
+
+
+def compute_epoch(config: Config, time: Timestamp) -> Epoch:
+    """Return the epoch that holds `time`."""
+    return Epoch(time // config.epoch_length)

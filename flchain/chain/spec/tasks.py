@@ -1,0 +1,372 @@
+"""Tasks, enrolment, endorsement and dismissal: what exists before a round and outlives it."""
+
+from dataclasses import replace
+
+from flchain.chain.spec import agents, models, rewards
+from flchain.chain.spec.signatures import get_nonce, use_nonce, verify_deadline, verify_signed
+from flchain.chain.spec.state import Book, Config, Env, State, compute_epoch, get_book
+from flchain.protocol.calls import (
+    CloseTask,
+    CreateTask,
+    Dismiss,
+    Endorse,
+    EndorseWithSig,
+    Enrol,
+    EnrolWithSig,
+    LeaveTask,
+    LeaveTaskWithSig,
+)
+from flchain.protocol.eip712 import hash_endorsement, hash_enrolment, hash_leave
+from flchain.protocol.events import (
+    Event,
+    MemberEnrolled,
+    MemberLeft,
+    TaskClosed,
+    TaskCreated,
+    TaskEndorsed,
+)
+from flchain.protocol.records import Member, Population, Task, TaskStatus
+from flchain.protocol.reverts import (
+    AlreadyEndorsed,
+    AlreadyEnrolled,
+    CapacityExceeded,
+    InvalidRoles,
+    InvalidTask,
+    NotEnrolled,
+    NotSponsor,
+    RoundIsLive,
+    StillInGoodStanding,
+    TaskFull,
+    TaskIsClosed,
+    UnbondingTooShort,
+    UnknownTask,
+    WrongEndorsement,
+)
+from flchain.protocol.types import (
+    ZERO_ADDRESS,
+    ZERO_DIGEST,
+    Address,
+    Digest,
+    Mode,
+    Outcome,
+    Role,
+    RoundId,
+    TaskId,
+    Timestamp,
+)
+
+MAX_AGENTS = 1024
+MAX_SEATS = 64
+"""Most validators, and most proposers, in one task."""
+MAX_ATTEMPTS = 3
+MAX_RANKS = 8
+WHOLE_BPS = 10_000
+CAPACITY = 2**31
+MISSED_BALLOTS = 3
+"""Concluded votes that a validator may miss before anybody may dismiss it."""
+TASK_ROLES = (Role.AGENT, Role.VALIDATOR, Role.PROPOSER)
+
+
+def get_task_status(state: State, task_id: TaskId) -> TaskStatus:
+    """Return what changes about a task between its rounds."""
+    book = get_book(state, task_id)
+    return TaskStatus(
+        book.sponsor, book.next_open_at, book.abort_streak, count_endorsements(book), book.is_closed
+    )
+
+
+def get_member(state: State, task_id: TaskId, address: Address) -> Member:
+    """Return an identity's enrolment; all zero for a stranger."""
+    return get_book(state, task_id).members.get(address, Member())
+
+
+def count_endorsements(book: Book) -> int:
+    """Return the enrolled validators who endorsed the task."""
+    return sum(member.has_endorsed for member in book.members.values())
+
+
+def count_enrolled(book: Book, role: int) -> int:
+    """Return the members enrolled under `role`, active or not yet."""
+    return sum(is_enrolled(member) and member.role == role for member in book.members.values())
+
+
+def count_active(config: Config, book: Book, time: Timestamp) -> Population:
+    """Return the members active at `time` under each role."""
+    roles = [member.role for member in book.members.values() if is_active(config, member, time)]
+    return Population(*(roles.count(role) for role in TASK_ROLES))
+
+
+def is_enrolled(member: Member) -> bool:
+    """Return whether the member has a role and has not left."""
+    return member.role != 0 and member.left_at == 0
+
+
+def is_active(config: Config, member: Member, time: Timestamp) -> bool:
+    """Return whether the member is enrolled and its epoch has come."""
+    return is_enrolled(member) and member.active_from <= compute_epoch(config, time)
+
+
+def is_inactive_validator(book: Book, member: Member) -> bool:
+    """Return whether a validator has missed too many concluded votes.
+
+    A vote in the live ballot counts as seen although the ballot is not concluded.
+    """
+    missed = book.ballot.number - member.last_ballot
+    return member.role == Role.VALIDATOR and missed >= MISSED_BALLOTS
+
+
+def verify_task(config: Config, task: Task) -> None:
+    """Raise unless every parameter is in range and the largest round fits.
+
+    The largest weighted sum must fit 31 bits, and stake must not be able to leave before the
+    longest possible round has ended: all windows, all attempts, each vote extended.
+    """
+    for field, is_sound in (*check_counts(task), *check_windows(task), *check_contents(task)):
+        if not is_sound:
+            raise InvalidTask(Digest(field.encode().ljust(32, b"\0")))
+    largest_sum = task.max_agents * task.w_max * task.coordinate_bound
+    if largest_sum >= CAPACITY:
+        raise CapacityExceeded(largest_sum)
+    attempt = task.propose_ranks * task.propose_window + 2 * task.vote_window
+    needed = task.submit_window + task.attest_window + task.max_attempts * attempt
+    if config.unbonding_period < needed:
+        raise UnbondingTooShort(needed, config.unbonding_period)
+
+
+def check_counts(task: Task) -> tuple[tuple[str, bool], ...]:
+    """Return the names of the numeric fields and whether each is in range."""
+    return (
+        ("orchestrator", task.orchestrator != ZERO_ADDRESS),
+        ("maxAgents", 0 < task.max_agents <= MAX_AGENTS),
+        ("minAgents", 0 < task.min_agents <= task.max_agents),
+        ("minSurvivors", 0 < task.min_survivors <= task.min_agents),
+        ("minValidators", 0 < task.min_validators <= MAX_SEATS),
+        ("wMax", task.w_max > 0),
+        ("coordinateBound", task.coordinate_bound > 0),
+        ("maxAttempts", 0 < task.max_attempts <= MAX_ATTEMPTS),
+        ("proposeRanks", 0 < task.propose_ranks <= MAX_RANKS),
+        ("maxShareBps", 0 < task.max_share_bps <= WHOLE_BPS),
+        ("participationBps", task.participation_bps <= WHOLE_BPS),
+        ("maxRounds", task.max_rounds > 0),
+    )
+
+
+def check_windows(task: Task) -> tuple[tuple[str, bool], ...]:
+    """Return the names of the windows and whether each is in range.
+
+    Plain mode has no secure windows, and no SEAT while every active validator is seated.
+    """
+    secure = (
+        task.join_window,
+        task.shares_window,
+        task.check_window,
+        task.unmask_window,
+        task.forced_window,
+    )
+    return (
+        ("submitWindow", task.submit_window > 0),
+        ("attestWindow", task.attest_window > 0),
+        ("proposeWindow", task.propose_window > 0),
+        ("voteWindow", task.vote_window > 0),
+        ("claimWindow", task.claim_window > 0),
+        ("secureWindows", not any(secure)),
+        ("seatWindow", task.seat_window == 0),
+    )
+
+
+def check_contents(task: Task) -> tuple[tuple[str, bool], ...]:
+    """Return the names of the other fields and whether each is in range."""
+    return (
+        ("mode", task.mode == Mode.PLAIN),
+        ("policyDigest", task.policy_digest != ZERO_DIGEST),
+        ("initialState", task.initial_state != ZERO_DIGEST),
+    )
+
+
+def verify_exists(book: Book, task_id: TaskId) -> None:
+    """Raise UnknownTask unless the task was created."""
+    if book.sponsor == ZERO_ADDRESS:
+        raise UnknownTask(task_id)
+
+
+def verify_no_live_round(book: Book, task_id: TaskId) -> None:
+    """Raise RoundIsLive until the newest round has ended."""
+    if book.round.round != 0 and book.round.outcome == Outcome.NONE:
+        raise RoundIsLive(task_id, book.round.round)
+
+
+def verify_enrolled(book: Book, task_id: TaskId, address: Address) -> Member:
+    """Return the enrolment of a member who has not left, or raise NotEnrolled."""
+    member = book.members.get(address, Member())
+    if not is_enrolled(member):
+        raise NotEnrolled(task_id, address)
+    return member
+
+
+def verify_enrolment(state: State, address: Address, task_id: TaskId, role: int) -> None:
+    """Raise unless `address` may enrol: open task, one role, free place, eligible."""
+    book = get_book(state, task_id)
+    verify_exists(book, task_id)
+    if book.is_closed:
+        raise TaskIsClosed(task_id)
+    if role not in TASK_ROLES:
+        raise InvalidRoles(role)
+    if is_enrolled(get_member(state, task_id, address)):
+        raise AlreadyEnrolled(task_id, address)
+    limit = book.task.max_agents if role == Role.AGENT else MAX_SEATS
+    if count_enrolled(book, role) >= limit:
+        raise TaskFull(task_id, role)
+    agents.verify_duty(state, address, role)
+
+
+def verify_endorsement(
+    book: Book, validator: Address, task_id: TaskId, policy_digest: Digest, initial_state: Digest
+) -> None:
+    """Raise unless an enrolled validator endorses the task's own blobs, once."""
+    member = verify_enrolled(book, task_id, validator)
+    if member.role != Role.VALIDATOR:
+        raise NotEnrolled(task_id, validator)
+    if member.has_endorsed:
+        raise AlreadyEndorsed(task_id, validator)
+    if (policy_digest, initial_state) != (book.task.policy_digest, book.task.initial_state):
+        raise WrongEndorsement(policy_digest, initial_state)
+
+
+def enrol(state: State, env: Env, address: Address, task_id: TaskId, role: int) -> list[Event]:
+    """Record an enrolment, a duty and, for a proposer, a place in line."""
+    book = state.books[task_id]
+    member = replace(
+        get_member(state, task_id, address),
+        role=role,
+        active_from=agents.compute_activation(state.config, env.time),
+        left_at=Timestamp(0),
+        last_ballot=book.ballot.number,
+        has_endorsed=False,
+    )
+    if role == Role.PROPOSER:
+        member = replace(member, rank_index=len(book.proposers))
+        book.proposers.append(address)
+    book.members[address] = member
+    agents.add_duties(state, address, 1)
+    return [MemberEnrolled(task_id, address, role, member.active_from)]
+
+
+def leave(
+    state: State, env: Env, address: Address, task_id: TaskId, *, is_dismissed: bool
+) -> list[Event]:
+    """Record that a member left; its endorsement and its place in line go with it."""
+    book = state.books[task_id]
+    if book.members[address].role == Role.PROPOSER:
+        remove_proposer(book, address)
+    member = book.members[address]
+    book.members[address] = replace(member, left_at=env.time, has_endorsed=False)
+    agents.add_duties(state, address, -1)
+    return [MemberLeft(task_id, address, is_dismissed)]
+
+
+def remove_proposer(book: Book, address: Address) -> None:
+    """Take a proposer out of line; the last in line takes its place."""
+    place = book.members[address].rank_index
+    last = book.proposers.pop()
+    if last != address:
+        book.proposers[place] = last
+        book.members[last] = replace(book.members[last], rank_index=place)
+
+
+def endorse(state: State, validator: Address, task_id: TaskId) -> list[Event]:
+    """Record an endorsement."""
+    book = state.books[task_id]
+    book.members[validator] = replace(book.members[validator], has_endorsed=True)
+    return [TaskEndorsed(task_id, validator)]
+
+
+def process_create_task(state: State, env: Env, call: CreateTask) -> list[Event]:
+    """Create a task with its version 0; the sender becomes its sponsor."""
+    verify_task(state.config, call.task)
+    task_id = TaskId(len(state.books) + 1)
+    opens_at = Timestamp(env.time + call.task.open_delay)
+    state.books[task_id] = Book(task=call.task, sponsor=env.sender, next_open_at=opens_at)
+    initial = models.publish_version(
+        state, task_id, RoundId(0), call.task.initial_state, ZERO_DIGEST
+    )
+    return [TaskCreated(task_id, env.sender, call.task), initial]
+
+
+def process_close_task(state: State, env: Env, call: CloseTask) -> list[Event]:
+    """Close a task without a live round; the sponsor gets the rest of its budget.
+
+    Closing again collects rewards that were swept since.
+    """
+    book = get_book(state, call.task_id)
+    verify_exists(book, call.task_id)
+    if env.sender != book.sponsor:
+        raise NotSponsor(env.sender)
+    verify_no_live_round(book, call.task_id)
+    book.is_closed = True
+    return [TaskClosed(call.task_id), rewards.refund(state, call.task_id, env.sender)]
+
+
+def process_enrol(state: State, env: Env, call: Enrol) -> list[Event]:
+    """Enrol the sender under one role; it counts from two epochs later."""
+    verify_enrolment(state, env.sender, call.task_id, call.role)
+    return enrol(state, env, env.sender, call.task_id, call.role)
+
+
+def process_enrol_with_sig(state: State, env: Env, call: EnrolWithSig) -> list[Event]:
+    """Enrol `member` on its signature."""
+    manager = state.config.addresses.round_manager
+    verify_deadline(env, call.deadline)
+    nonce = get_nonce(state, manager, call.member)
+    signed = hash_enrolment(call.task_id, call.role, nonce, call.deadline)
+    verify_signed(state.config, manager, call.member, signed, call.signature)
+    verify_enrolment(state, call.member, call.task_id, call.role)
+    use_nonce(state, manager, call.member)
+    return enrol(state, env, call.member, call.task_id, call.role)
+
+
+def process_leave_task(state: State, env: Env, call: LeaveTask) -> list[Event]:
+    """Leave a task; what the member may do in the live round it still may."""
+    verify_enrolled(get_book(state, call.task_id), call.task_id, env.sender)
+    return leave(state, env, env.sender, call.task_id, is_dismissed=False)
+
+
+def process_leave_task_with_sig(state: State, env: Env, call: LeaveTaskWithSig) -> list[Event]:
+    """Leave a task on the member's signature."""
+    manager = state.config.addresses.round_manager
+    verify_deadline(env, call.deadline)
+    signed = hash_leave(call.task_id, get_nonce(state, manager, call.member), call.deadline)
+    verify_signed(state.config, manager, call.member, signed, call.signature)
+    verify_enrolled(get_book(state, call.task_id), call.task_id, call.member)
+    use_nonce(state, manager, call.member)
+    return leave(state, env, call.member, call.task_id, is_dismissed=False)
+
+
+def process_endorse(state: State, env: Env, call: Endorse) -> list[Event]:
+    """Attest that the sender holds the policy and version 0 and accepts them."""
+    book = get_book(state, call.task_id)
+    verify_endorsement(book, env.sender, call.task_id, call.policy_digest, call.initial_state)
+    return endorse(state, env.sender, call.task_id)
+
+
+def process_endorse_with_sig(state: State, env: Env, call: EndorseWithSig) -> list[Event]:
+    """Endorse a task on the validator's signature."""
+    manager = state.config.addresses.round_manager
+    verify_deadline(env, call.deadline)
+    signed = hash_endorsement(call.task_id, call.policy_digest, call.initial_state, call.deadline)
+    verify_signed(state.config, manager, call.validator, signed, call.signature)
+    book = get_book(state, call.task_id)
+    verify_endorsement(book, call.validator, call.task_id, call.policy_digest, call.initial_state)
+    return endorse(state, call.validator, call.task_id)
+
+
+def process_dismiss(state: State, env: Env, call: Dismiss) -> list[Event]:
+    """Remove a member whose registration lapsed, or an inactive validator.
+
+    Anybody may send this; a member in good standing stays.
+    """
+    book = get_book(state, call.task_id)
+    member = verify_enrolled(book, call.task_id, call.member)
+    has_lapsed = not agents.is_eligible(state, call.member, member.role)
+    if not has_lapsed and not is_inactive_validator(book, member):
+        raise StillInGoodStanding(call.task_id, call.member)
+    return leave(state, env, call.member, call.task_id, is_dismissed=True)

@@ -1,0 +1,134 @@
+"""Presets: numbers that fit together for a test, a demonstration and a public network.
+
+Windows are upper bounds, since a phase closes early once everybody entitled has acted.
+"""
+
+from dataclasses import dataclass
+
+from flchain.protocol.types import Seconds, Wei
+
+ETHER = 10**18
+MINUTE = 60
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkParams:
+    """What a deployment fixes for all its tasks."""
+
+    epoch_length: Seconds
+    """Registrations and enrolments count from two epochs later."""
+    unbonding_period: Seconds
+    """At least the longest possible round of every task."""
+    agent_stake: Wei
+    validator_stake: Wei
+    proposer_stake: Wei
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """What a task fixes besides its policy: windows, ranks, bonds and counts."""
+
+    proposal_bond: Wei
+    min_validators: int
+    max_attempts: int
+    propose_ranks: int
+    max_rounds: int
+    submit_window: Seconds
+    attest_window: Seconds
+    propose_window: Seconds
+    vote_window: Seconds
+    open_delay: Seconds
+    claim_delay: Seconds
+    claim_window: Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A network and the tasks that suit it."""
+
+    name: str
+    network: NetworkParams
+    schedule: Schedule
+
+
+MINIMAL = Preset(
+    "minimal",
+    NetworkParams(
+        epoch_length=Seconds(10),
+        unbonding_period=Seconds(1_000),
+        agent_stake=Wei(10 * ETHER),
+        validator_stake=Wei(20 * ETHER),
+        proposer_stake=Wei(30 * ETHER),
+    ),
+    Schedule(
+        proposal_bond=Wei(5 * ETHER),
+        min_validators=1,
+        max_attempts=2,
+        propose_ranks=3,
+        max_rounds=100,
+        submit_window=Seconds(60),
+        attest_window=Seconds(30),
+        propose_window=Seconds(20),
+        vote_window=Seconds(30),
+        open_delay=Seconds(10),
+        claim_delay=Seconds(5),
+        claim_window=Seconds(100),
+    ),
+)
+"""Tests: everything happens within minutes of block time."""
+
+LOCAL = Preset(
+    "local",
+    NetworkParams(
+        epoch_length=Seconds(1),
+        unbonding_period=Seconds(HOUR),
+        agent_stake=Wei(100 * ETHER),
+        validator_stake=Wei(200 * ETHER),
+        proposer_stake=Wei(300 * ETHER),
+    ),
+    Schedule(
+        proposal_bond=Wei(50 * ETHER),
+        min_validators=3,
+        max_attempts=3,
+        propose_ranks=3,
+        max_rounds=1_000,
+        submit_window=Seconds(5 * MINUTE),
+        attest_window=Seconds(2 * MINUTE),
+        propose_window=Seconds(MINUTE),
+        vote_window=Seconds(2 * MINUTE),
+        open_delay=Seconds(1),
+        claim_delay=Seconds(0),
+        claim_window=Seconds(30 * DAY),
+    ),
+)
+"""Demonstrations on one machine: roles count seconds after they are recorded."""
+
+MAINNET = Preset(
+    "mainnet",
+    NetworkParams(
+        epoch_length=Seconds(6 * HOUR),
+        unbonding_period=Seconds(21 * DAY),
+        agent_stake=Wei(100 * ETHER),
+        validator_stake=Wei(1_000 * ETHER),
+        proposer_stake=Wei(2_000 * ETHER),
+    ),
+    Schedule(
+        proposal_bond=Wei(500 * ETHER),
+        min_validators=21,
+        max_attempts=3,
+        propose_ranks=4,
+        max_rounds=10_000,
+        submit_window=Seconds(12 * HOUR),
+        attest_window=Seconds(4 * HOUR),
+        propose_window=Seconds(HOUR),
+        vote_window=Seconds(4 * HOUR),
+        open_delay=Seconds(10 * MINUTE),
+        claim_delay=Seconds(DAY),
+        claim_window=Seconds(90 * DAY),
+    ),
+)
+"""Public networks: committees of 21 or more, and time for a dispute before stake leaves."""
+
+PRESETS = {preset.name: preset for preset in (MINIMAL, LOCAL, MAINNET)}
