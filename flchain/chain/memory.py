@@ -5,7 +5,7 @@ and blocks may share a second. Several threads may use one ledger.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import RLock
 
 from eth_utils.address import to_checksum_address
@@ -87,25 +87,23 @@ def build_config(
 
 
 class MemoryLedger:
-    """A ledger whose time is `clock` and whose token supply starts with `treasury`."""
+    """A ledger whose time is `clock`, in seconds since the Unix epoch."""
 
     def __init__(
         self,
         config: Config,
         clock: Callable[[], float],
-        *,
-        treasury: Address | None = None,
-        supply: Wei = Wei(0),
+        balances: Mapping[Address, Wei] | None = None,
     ) -> None:
-        """Start a chain with one empty block."""
+        """Start a chain with one empty block and the token's first `balances`."""
         self.state = State(config)
         self._clock = clock
         self._lock = RLock()
         self._blocks = [BlockRef(0, keccak(b"flchain"), Timestamp(int(clock())))]
         self._log: list[LoggedEvent] = []
         self._places: list[int] = []
-        if treasury is not None:
-            token.mint(self.state, treasury, supply)
+        for account, amount in (balances or {}).items():
+            token.mint(self.state, account, amount)
 
     @property
     def chain_id(self) -> int:
