@@ -1,0 +1,1 @@
+"""The command line: the edge, where options, environment, clock and screen are read."""
