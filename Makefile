@@ -14,7 +14,8 @@ help: ## list the targets
 demo: setup ## run a whole federation on real data over Anvil (ARGS="--rounds 3")
 	@$(ENV) exec flchain demo $(ARGS)
 
-test: setup ## run every test and print one summary
+test: ## run every test and print one summary
+	@bash tools/setup.sh --with-kubo
 	@$(ENV) python tools/run_tests.py $(ARGS)
 
 check: ## lint, types, architecture and house rules
@@ -31,7 +32,8 @@ bench: setup ## run every benchmark; tables go to the screen, results to benchma
 test-sol: setup ## Solidity tests only
 	@$(ENV) python tools/run_tests.py solidity ape
 
-test-e2e: setup ## end-to-end tests only
+test-e2e: ## end-to-end tests only
+	@bash tools/setup.sh --with-kubo
 	@$(ENV) python tools/run_tests.py e2e
 
 setup: ## install and compile what is missing or out of date

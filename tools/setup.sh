@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Sets up what the make targets need: .venv, node_modules, compiler shim, compiled contracts.
 # Does nothing when nothing changed: each part keeps a stamp with a digest of what it was made from.
-# Usage: tools/setup.sh [--no-contracts]
+# Usage: tools/setup.sh [--no-contracts | --with-kubo]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly LOG=build/setup.log
 readonly PYTHON_STAMP=.venv/.installed
+readonly KUBO_STAMP=.venv/.kubo-installed
 readonly NODE_STAMP=node_modules/.installed
 readonly CONTRACT_STAMP=.build/.exported
 readonly ARTIFACTS=flchain/chain/artifacts
@@ -28,6 +29,8 @@ is_current() { [ "$(cat "$1" 2>/dev/null)" = "$2" ]; }
 python_key() {
   { pwd; cat constraints.txt requirements.txt; sed '/^\[tool\.ruff/,$d' pyproject.toml; } | digest
 }
+
+kubo_key() { digest <requirements-kubo.txt; }
 
 node_key() { cat package.json package-lock.json .npmrc | digest; }
 
@@ -96,6 +99,14 @@ install_python() {
   python_key >"$PYTHON_STAMP"
 }
 
+# A real IPFS node for the tests marked kubo: large, so only the targets that run them ask for it.
+install_kubo() {
+  [ "$(uname -sm)" = 'Linux x86_64' ] || return 0
+  say 'installing Kubo for the storage tests'
+  run_pip --no-deps -r requirements-kubo.txt
+  kubo_key >"$KUBO_STAMP"
+}
+
 install_node() {
   say 'installing Anvil, forge, solc and OpenZeppelin into node_modules'
   npm ci --ignore-scripts --no-progress >"$LOG" 2>&1 || {
@@ -128,13 +139,14 @@ check_native_tools() {
   done
 }
 
-# Both compile from source, side by side: Ape for its console and scripts, forge for tests and package data.
+# Both compile, side by side: Ape for its console and scripts, forge for tests and package data. All of it, because
+# via-IR code depends on what else is compiled at the same time: an incremental build gives other bytecode.
 compile_contracts() {
   say 'compiling contracts'
   local ape
-  (. tools/env.sh && ape compile) >build/ape-compile.log 2>&1 &
+  (. tools/env.sh && ape compile --force) >build/ape-compile.log 2>&1 &
   ape=$!
-  (. tools/env.sh && forge build --skip test) >"$LOG" 2>&1 || {
+  (. tools/env.sh && forge build --force --skip test) >"$LOG" 2>&1 || {
     wait "$ape" || true
     cat "$LOG" >&2
     fail 'the contracts do not compile'
@@ -145,8 +157,6 @@ compile_contracts() {
 }
 
 main() {
-  local with_contracts=true
-  [ "${1:-}" != --no-contracts ] || with_contracts=false
   mkdir -p build "$ARTIFACTS"
   # Two targets started at the same time must not install over each other.
   if command -v flock >/dev/null; then
@@ -156,7 +166,8 @@ main() {
   is_python_current && is_node_current || check_node
   is_python_current || install_python
   is_node_current || install_node
-  ! $with_contracts || are_contracts_current || compile_contracts
+  [ "${1:-}" != --with-kubo ] || is_current "$KUBO_STAMP" "$(kubo_key)" || install_kubo
+  [ "${1:-}" = --no-contracts ] || are_contracts_current || compile_contracts
 }
 
 main "$@"

@@ -25,12 +25,8 @@ def get_forge_outputs():
     return outputs
 
 
-@pytest.fixture(scope="module")
-def forge():
-    """What forge makes of the sources: contracts, and the libraries they must be linked with."""
-    # forge compares the sources' digests with its last output and compiles what differs.
-    subprocess.run(["forge", "build", "--skip", "test"], cwd=ROOT, check=True, timeout=600)
-    outputs = get_forge_outputs()
+def get_deployable(outputs):
+    """Return contracts, and the libraries they must be linked with, by name."""
     linked = {
         (source, name)
         for output in outputs.values()
@@ -43,6 +39,22 @@ def forge():
         if output["bytecode"]["object"] != "0x"
         and ((source, name) in linked or not NOT_DEPLOYED & set(Path(source).parts))
     }
+
+
+def build(*options):
+    subprocess.run(["forge", "build", "--skip", "test", *options], cwd=ROOT, check=True)
+    return get_deployable(get_forge_outputs())
+
+
+@pytest.fixture(scope="module")
+def forge(committed):
+    """What forge makes of the sources; it compiles again what has changed."""
+    outputs = build()
+    codes = {name: artifact["bytecode"] for name, artifact in committed.items()}
+    if codes != {name: output["bytecode"]["object"] for name, output in outputs.items()}:
+        # via-IR gives other code when only some of the sources are compiled: all of them count.
+        outputs = build("--force")
+    return outputs
 
 
 @pytest.fixture(scope="module")
