@@ -1,0 +1,160 @@
+"""JSON-RPC to an Ethereum node: a web3 provider over urllib3, and the port above it.
+
+web3's own HTTP provider goes through requests, which reads the proxy environment anew for every
+request and takes four times as long (1.9 against 0.4 ms measured on loopback).
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import urllib3
+from web3.providers import JSONBaseProvider
+from web3.types import RPCEndpoint, RPCResponse
+
+from flchain.protocol.errors import AdapterError
+
+Request = tuple[str, Sequence[Any]]
+"""A method and its parameters."""
+
+DEFAULT_TIMEOUT = 30.0
+_RETRYABLE_STATUS = (429, 500, 502, 503, 504)
+_LIMIT_EXCEEDED = -32005
+
+
+class RpcError(AdapterError):
+    """The node answered with an error; `data` is its detail, often revert data in hex."""
+
+    def __init__(self, code: int, message: str, data: Any = None) -> None:
+        """Take the fields of the JSON-RPC error object."""
+        super().__init__(
+            f"the node refuses the request: {message} (code {code})",
+            is_retryable=code == _LIMIT_EXCEEDED,
+        )
+        self.code = code
+        self.message = message
+        self.data = data
+
+
+class Rpc(Protocol):
+    """A node that answers JSON-RPC requests.
+
+    Both methods raise AdapterError when no answer comes; `is_retryable` says if one may later.
+    """
+
+    def call(self, method: str, *params: Any) -> Any:
+        """Return one result. Raises RpcError if the node answers with an error."""
+
+    def call_all(self, requests: Sequence[Request]) -> list[Any]:
+        """Return one result or RpcError for each request, in order, from one round trip."""
+
+
+class PooledProvider(JSONBaseProvider):
+    """A provider for `Web3(...)` that keeps connections open, safe to share between threads.
+
+    A connection that could not be made is tried again three times; a request that was sent is
+    not, because it may have been a transaction.
+    """
+
+    def __init__(self, url: str, timeout: float = DEFAULT_TIMEOUT) -> None:
+        """Connect lazily to `url`; `timeout` is in seconds, for each request."""
+        super().__init__()
+        self.endpoint_uri = url
+        retries = urllib3.Retry(total=3, read=0, redirect=0, other=0, backoff_factor=0.05)
+        self._pool = urllib3.PoolManager(
+            maxsize=32, timeout=timeout, retries=retries, headers=_get_headers(url)
+        )
+
+    def __str__(self) -> str:
+        return f"RPC connection {get_origin(self.endpoint_uri)}"
+
+    def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
+        """Return the response object. Raises AdapterError if none comes."""
+        answer: RPCResponse = self._post(self.encode_rpc_request(method, params))
+        return answer
+
+    def make_batch_request(
+        self, requests: list[tuple[RPCEndpoint, Any]]
+    ) -> list[RPCResponse] | RPCResponse:
+        """Return the response objects in the order of the requests."""
+        answer: list[RPCResponse] = self._post(self.encode_batch_rpc_request(requests))
+        if not isinstance(answer, list):
+            return answer  # one error object for the whole batch
+        if len(answer) != len(requests):
+            raise self._get_nonsense()
+        return sorted(answer, key=lambda response: int(response.get("id") or 0))
+
+    def _post(self, body: bytes) -> Any:
+        try:
+            response = self._pool.request("POST", self.endpoint_uri, body=body)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            origin = get_origin(self.endpoint_uri)
+            raise AdapterError(
+                f"no answer from the node at {origin}: start it, or correct its address",
+                is_retryable=True,
+            ) from error
+        if response.status in _RETRYABLE_STATUS:
+            origin = get_origin(self.endpoint_uri)
+            text = f"the node at {origin} is overloaded or failing: HTTP {response.status}"
+            raise AdapterError(text, is_retryable=True)
+        try:
+            return self.decode_rpc_response(response.data)
+        except ValueError as error:
+            raise self._get_nonsense() from error
+
+    def _get_nonsense(self) -> AdapterError:
+        origin = get_origin(self.endpoint_uri)
+        return AdapterError(
+            f"what answers at {origin} is not an Ethereum node: correct the address"
+        )
+
+
+class HttpRpc:
+    """An `Rpc` over HTTP."""
+
+    def __init__(self, url: str, timeout: float = DEFAULT_TIMEOUT) -> None:
+        """Connect lazily to `url`; `timeout` is in seconds, for each request."""
+        self.url = url
+        self.provider = PooledProvider(url, timeout)
+
+    def call(self, method: str, *params: Any) -> Any:
+        """Return one result. Raises RpcError if the node answers with an error."""
+        result = _get_result(self.provider.make_request(RPCEndpoint(method), params))
+        if isinstance(result, RpcError):
+            raise result
+        return result
+
+    def call_all(self, requests: Sequence[Request]) -> list[Any]:
+        """Return one result or RpcError for each request, in order, from one round trip."""
+        if not requests:
+            return []
+        named = [(RPCEndpoint(method), params) for method, params in requests]
+        answers = self.provider.make_batch_request(named)
+        if isinstance(answers, list):
+            return [_get_result(answer) for answer in answers]
+        refusal = _get_result(answers)
+        raise refusal if isinstance(refusal, RpcError) else RpcError(0, "no batch requests")
+
+
+def get_origin(url: str | None) -> str:
+    """Return scheme, host and port alone: paths and user names may be secrets."""
+    parsed = urllib3.util.parse_url(url or "")
+    return urllib3.util.Url(parsed.scheme, None, parsed.host, parsed.port).url
+
+
+def _get_headers(url: str) -> dict[str, str]:
+    auth = urllib3.util.parse_url(url).auth
+    secret = urllib3.make_headers(basic_auth=auth) if auth else {}
+    return {"Content-Type": "application/json", "Accept": "application/json"} | secret
+
+
+def _get_result(answer: Any) -> Any:
+    """Return the result, or an RpcError as a value."""
+    if isinstance(answer, dict) and "error" in answer:
+        error = answer["error"]
+        if isinstance(error, dict):
+            message = str(error.get("message", "no reason given"))
+            return RpcError(int(error.get("code", 0)), message, error.get("data"))
+        return RpcError(0, str(error))
+    if isinstance(answer, dict) and "result" in answer:
+        return answer["result"]
+    return RpcError(0, "neither result nor error")
