@@ -55,3 +55,8 @@ class StoreUnreachable(AdapterError):
 
 class StoreUnusable(ConfigError):
     """A store's folder, address or permission must be put right first."""
+
+
+def to_one_line(error: Exception) -> str:
+    """Return what a foreign error says, on one line of at most 200 characters."""
+    return (" ".join(str(error).split()) or repr(error))[:200]

@@ -24,6 +24,7 @@ from flchain.storage.errors import (
     InvalidCar,
     StoreUnreachable,
     StoreUnusable,
+    to_one_line,
 )
 from flchain.storage.unixfs import MAX_BLOCK, Block, verify_block
 
@@ -162,7 +163,7 @@ class GatewaySource(Source):
             )
 
     def _explain(self, error: Exception) -> StoreUnreachable:
-        what = "took too long" if isinstance(error, TimeoutError) else (str(error) or repr(error))
+        what = "took too long" if isinstance(error, TimeoutError) else to_one_line(error)
         return StoreUnreachable(
             f"{self.name} can't be read ({what}); check the address and that it runs",
             is_retryable=True,

@@ -9,6 +9,7 @@ admin port: the node is the operator's own, and only lies that hashing finds are
 import io
 import ipaddress
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -22,9 +23,16 @@ from flchain.storage.errors import (
     InvalidCar,
     StoreUnreachable,
     StoreUnusable,
+    to_one_line,
 )
 from flchain.storage.unixfs import Block, verify_block, verify_block_size
 
+# The client passes urllib3 2 a parameter of version 1; it is ignored, and nobody can act on it.
+warnings.filterwarnings("ignore", "The 'strict' parameter is no longer needed", FutureWarning)
+
+_CONNECT = 5.0
+_SLACK = 5.0
+"""Seconds that the node has beyond its own deadline to say that it gave up."""
 _Result = TypeVar("_Result")
 _BROKEN = (
     ipfshttpclient.exceptions.ConnectionError,
@@ -54,15 +62,15 @@ class KuboNode(Publisher):
         node; `headers` may carry a bearer token. Raises `StoreUnusable` for a bad address.
         """
         self.name = f"kubo:{address}"
-        self._opts = {"timeout": f"{timeout:g}s"}
-        self._publish_opts = {"timeout": f"{publish_timeout:g}s", "pin-roots": "true"}
-        self._publish_wait = (5.0, publish_timeout + 5)
+        self._opts = {"timeout": f"{timeout:.3f}s"}
+        self._publish_opts = {"timeout": f"{publish_timeout:.3f}s", "pin-roots": "true"}
+        self._publish_wait = (_CONNECT, publish_timeout + _SLACK)
         self._attempts = attempts
         self._sleep = sleep
         try:
             # Client() makes no request; connect() would refuse every current node.
             self._client: Any = ipfshttpclient.Client(
-                address, timeout=(5.0, timeout + 5), headers=dict(headers or {})
+                address, timeout=(_CONNECT, timeout + _SLACK), headers=dict(headers or {})
             )
         except Exception as error:  # the multiaddress parser has no common base class
             raise StoreUnusable(
@@ -176,7 +184,9 @@ class KuboNode(Publisher):
             except ipfshttpclient.exceptions.ErrorResponse as error:
                 text = str(error).lower()
                 is_timeout = any(words in text for words in _TIMED_OUT)
-                raise _Refused(f"{self.name}: {error}", is_retryable=is_timeout) from error
+                raise _Refused(
+                    f"{self.name}: {to_one_line(error)}", is_retryable=is_timeout
+                ) from error
             except _BROKEN as error:
                 if attempt + 1 == self._attempts:
                     raise self._explain(error) from error
@@ -187,7 +197,7 @@ class KuboNode(Publisher):
 
     def _explain(self, error: Exception, *, is_retryable: bool = True) -> StoreUnreachable:
         return StoreUnreachable(
-            f"{self.name} can't be used ({error}); check the address and that the node runs",
+            f"{self.name} can't be used ({to_one_line(error)}); check the address and that it runs",
             is_retryable=is_retryable,
         )
 
