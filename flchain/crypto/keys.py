@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from eth_account import Account
+from eth_account.hdaccount.mnemonic import Mnemonic
 from eth_utils.address import is_hex_address, to_checksum_address
 
 from flchain.crypto.signing import LocalSigner
@@ -60,6 +61,18 @@ def get_keystore_address(path: Path) -> Address:
     if not isinstance(address, str) or not is_hex_address(address):
         raise ConfigError(f"keystore {path} names no address; use another file")
     return Address(to_checksum_address(address))
+
+
+def build_mnemonic(entropy: bytes) -> str:
+    """Return the BIP-39 phrase of 16 to 32 bytes; equal entropy gives equal keys."""
+    return str(Mnemonic("english").to_mnemonic(entropy))
+
+
+def derive_private_key(mnemonic: str, index: int) -> bytes:
+    """Return the key at m/44'/60'/0'/0/`index` (BIP-44), where wallets and Anvil look."""
+    Account.enable_unaudited_hdwallet_features()
+    account = Account.from_mnemonic(mnemonic, account_path=f"m/44'/60'/0'/0/{index}")
+    return bytes(account.key)
 
 
 def _read(path: Path) -> dict[str, Any]:

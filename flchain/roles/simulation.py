@@ -1,0 +1,197 @@
+"""A whole federation: its accounts, its task and every role, on any ledger and store.
+
+The accounts follow from one mnemonic and everything random from the policy's seed, so that the
+same scenario gives the same models, whatever the ledger and however many threads.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+
+from flchain.chain.base import Ledger
+from flchain.chain.memory import MemoryLedger, build_config
+from flchain.crypto.keys import build_mnemonic, derive_private_key
+from flchain.crypto.signing import LocalSigner, Signer
+from flchain.learning.data import Dataset
+from flchain.learning.training import get_trainer
+from flchain.protocol.calls import Transfer
+from flchain.protocol.errors import FlchainError
+from flchain.protocol.params import ETHER, Preset
+from flchain.protocol.policy import Policy
+from flchain.protocol.types import Address, Role, TaskId, Timestamp, Wei
+from flchain.roles.agent import Agent
+from flchain.roles.context import Context, Report, ignore_notice
+from flchain.roles.journal import Journal, MemoryJournal
+from flchain.roles.membership import enrol, register
+from flchain.roles.orchestrator import Orchestrator
+from flchain.roles.task_setup import build_task, create_task, fund_task
+from flchain.roles.terms import Terms, load_terms
+from flchain.roles.upkeep import Upkeep
+from flchain.roles.validator import Validator
+from flchain.storage.base import ContentStore
+
+SUPPLY = Wei(10**9 * ETHER)
+"""Stake tokens of a local network, all of them the sponsor's at first."""
+SIMULATED_START = Timestamp(1_767_225_600)
+"""2026-01-01 00:00 UTC: where simulated time begins, so that runs are alike."""
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Everybody's key. The sponsor deploys the contracts, creates the task and pays for it."""
+
+    sponsor: Signer
+    orchestrator: Signer
+    validators: tuple[Signer, ...]
+    agents: tuple[Signer, ...]
+
+    @property
+    def members(self) -> tuple[tuple[Signer, Role], ...]:
+        """Everybody who enrols, with the role."""
+        return (
+            (self.orchestrator, Role.PROPOSER),
+            *((signer, Role.VALIDATOR) for signer in self.validators),
+            *((signer, Role.AGENT) for signer in self.agents),
+        )
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What a federation trains, by which rules, on whose data."""
+
+    policy: Policy
+    preset: Preset
+    rounds: int
+    shares: tuple[Dataset, ...]
+    """One data set for each agent."""
+    held_out: tuple[Dataset, ...]
+    """One data set for each validator."""
+
+
+@dataclass(frozen=True)
+class Federation:
+    """All roles of one task, ready to run."""
+
+    terms: Terms
+    orchestrator: Orchestrator
+    validators: tuple[Validator, ...]
+    agents: tuple[Agent, ...]
+
+    @property
+    def roles(self) -> tuple[Orchestrator | Validator | Agent, ...]:
+        """Every role, in the order in which they act."""
+        return (*self.agents, *self.validators, self.orchestrator)
+
+
+class SimulatedClock:
+    """A clock that moves only when it is told to."""
+
+    def __init__(self, start: Timestamp = SIMULATED_START) -> None:
+        """Stand at `start`."""
+        self._now = float(start)
+
+    def __call__(self) -> float:
+        """Return the time in seconds since the Unix epoch."""
+        return self._now
+
+    def advance(self, seconds: float = 1.0) -> None:
+        """Move ahead."""
+        self._now += seconds
+
+
+def derive_mnemonic(seed: int) -> str:
+    """Return the phrase behind a simulation's accounts. Anybody can derive it: no real money."""
+    return build_mnemonic(hashlib.sha256(f"flchain simulation {seed}".encode()).digest()[:16])
+
+
+def derive_cast(mnemonic: str, agents: int, validators: int) -> Cast:
+    """Return the keys at the first `2 + validators + agents` places of the mnemonic."""
+    places = count()
+
+    def derive() -> LocalSigner:
+        return LocalSigner(derive_private_key(mnemonic, next(places)))
+
+    return Cast(
+        sponsor=derive(),
+        orchestrator=derive(),
+        validators=tuple(derive() for _ in range(validators)),
+        agents=tuple(derive() for _ in range(agents)),
+    )
+
+
+def build_memory_ledger(cast: Cast, preset: Preset, clock: Callable[[], float]) -> MemoryLedger:
+    """Return a ledger in memory whose tokens are all the sponsor's."""
+    config = build_config(preset.network, cast.sponsor.address)
+    return MemoryLedger(config, clock, {cast.sponsor.address: SUPPLY})
+
+
+def found_federation(ledger: Ledger, store: ContentStore, cast: Cast, scenario: Scenario) -> TaskId:
+    """Stake and register everybody, create and fund the task, enrol; return the task's id.
+
+    Raises the first error that the ledger or the store gives.
+    """
+    stake_members(ledger, cast)
+    for signer, role in cast.members:
+        register(ledger, signer, role)
+    policy = scenario.policy
+    task = build_task(policy, scenario.preset.schedule, cast.orchestrator.address)
+    task_id = create_task(ledger, store, cast.sponsor, task, policy)
+    if policy.round_reserve:
+        fund_task(ledger, cast.sponsor, task_id, Wei(scenario.rounds * policy.round_reserve))
+    for signer, role in cast.members:
+        enrol(ledger, signer, task_id, role)
+    return task_id
+
+
+def stake_members(ledger: Ledger, cast: Cast) -> None:
+    """Send every member the tokens that its role needs, from the sponsor."""
+    transfers = [
+        (Transfer(signer.address, ledger.compute_required_stake(int(role))), cast.sponsor)
+        for signer, role in cast.members
+    ]
+    for answer in ledger.send_all(transfers):
+        if isinstance(answer, FlchainError):
+            raise answer
+
+
+def is_everybody_active(ledger: Ledger, task_id: TaskId, cast: Cast) -> bool:
+    """Return whether every enrolment counts by now."""
+    active = ledger.count_active(task_id)
+    wanted = (len(cast.agents), len(cast.validators), 1)
+    return (active.agents, active.validators, active.proposers) == wanted
+
+
+def build_federation(
+    ledger: Ledger,
+    store: ContentStore,
+    cast: Cast,
+    scenario: Scenario,
+    task_id: TaskId,
+    *,
+    report: Report = ignore_notice,
+    open_journal: Callable[[Address], Journal] = lambda _: MemoryJournal(),
+) -> Federation:
+    """Return the roles of a task. Each has a trainer of its own, so they may run in threads."""
+    terms = load_terms(ledger, store, task_id)
+
+    def build_context(name: str, signer: Signer) -> Context:
+        journal = open_journal(signer.address)
+        return Context(name, ledger, store, signer, task_id, journal, report)
+
+    upkeep = Upkeep(build_context("orchestrator", cast.orchestrator), terms, rounds=scenario.rounds)
+    model = scenario.policy.model
+    validators = zip(cast.validators, scenario.held_out, strict=True)
+    agents = zip(cast.agents, scenario.shares, strict=True)
+    return Federation(
+        terms,
+        Orchestrator(upkeep),
+        tuple(
+            Validator(build_context("validator", signer), terms, get_trainer(model), data)
+            for signer, data in validators
+        ),
+        tuple(
+            Agent(build_context("agent", signer), terms, get_trainer(model), data)
+            for signer, data in agents
+        ),
+    )
