@@ -1,34 +1,15 @@
 """Creating a task: from a policy and a preset to a funded entry in the contract."""
 
-from dataclasses import dataclass
-
 from flchain.chain.base import Ledger
 from flchain.crypto.signing import Signer
 from flchain.protocol.calls import Approve, CreateTask, Fund
+from flchain.protocol.params import Schedule
 from flchain.protocol.policy import Policy, get_task_scalars
 from flchain.protocol.records import Task
 from flchain.protocol.types import Address, Mode, Seconds, TaskId, Wei
 from flchain.roles.archive import publish_sealed
 from flchain.roles.terms import seal_initial_state, seal_policy
 from flchain.storage.base import ContentStore
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """The numbers of a task that no re-execution needs: windows, ranks and bonds."""
-
-    submit_window: Seconds
-    attest_window: Seconds
-    propose_window: Seconds
-    vote_window: Seconds
-    open_delay: Seconds
-    claim_delay: Seconds
-    claim_window: Seconds
-    proposal_bond: Wei
-    min_validators: int
-    max_attempts: int
-    propose_ranks: int
-    max_rounds: int
 
 
 def build_task(policy: Policy, schedule: Schedule, orchestrator: Address) -> Task:

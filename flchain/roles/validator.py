@@ -17,7 +17,7 @@ from flchain.protocol.digests import encode_bitmap
 from flchain.protocol.errors import ProtocolError
 from flchain.protocol.events import ProposalSubmitted, UpdateSubmitted
 from flchain.protocol.records import Content, Vote
-from flchain.protocol.types import Digest, Phase, Reason, Verdict, Version
+from flchain.protocol.types import Digest, Phase, Reason, RoundId, Verdict, Version
 from flchain.roles.archive import MalformedPayload, publish_sealed
 from flchain.roles.assembly import (
     assemble_round,
@@ -66,7 +66,7 @@ class Validator:
         task = self.terms.task
         call = Endorse(self.context.task_id, task.policy_digest, initial.digest)
         publish_sealed(self.context.store, initial, f"task/{self.context.task_id}/version/0")
-        self.context.ledger.send(call, self.context.signer)
+        self.context.send(call, RoundId(0))
 
     def _act(self, seen: Observation) -> bool:
         if seen.phase is Phase.ATTEST:
