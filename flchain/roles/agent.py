@@ -23,7 +23,7 @@ from flchain.roles.archive import Sealed, publish_sealed, seal_payload
 from flchain.roles.assembly import fetch_state
 from flchain.roles.context import Context
 from flchain.roles.observation import Observation, is_overtaken
-from flchain.roles.payouts import build_claim
+from flchain.roles.payouts import claim_rewards
 from flchain.roles.terms import Terms
 from flchain.roles.upkeep import Upkeep
 
@@ -54,18 +54,7 @@ class Agent:
 
     def claim_rewards(self, seen: Observation) -> int:
         """Claim every reward that is due; return how many were paid."""
-        paid = 0
-        for number, past in seen.past.rounds.items():
-            if number in self._paid or past.rewards is None:
-                continue
-            if seen.now < past.rewards.claimable_from:
-                continue
-            claim = build_claim(self.context, past)
-            if claim is not None:
-                self.context.send(claim, number)
-                paid += 1
-            self._paid.add(number)
-        return paid
+        return claim_rewards(self.context, seen, self._paid)
 
     def _act(self, seen: Observation) -> bool:
         if seen.phase is Phase.SUBMIT and self._is_due(seen):

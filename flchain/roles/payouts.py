@@ -4,9 +4,11 @@ from flchain.crypto.merkle import compute_proof
 from flchain.protocol.calls import Claim
 from flchain.protocol.errors import ProofError
 from flchain.protocol.rewards import Reward
+from flchain.protocol.types import RoundId
 from flchain.roles.context import Context
 from flchain.roles.execution import compute_reward_leaves, compute_reward_root, fetch_rewards
 from flchain.roles.history import RoundPast
+from flchain.roles.observation import Observation
 
 
 def build_claim(context: Context, past: RoundPast) -> Claim | None:
@@ -25,6 +27,23 @@ def build_claim(context: Context, past: RoundPast) -> Claim | None:
             "run `flchain verify` and tell the validators"
         )
     return _find_claim(context, past, listed)
+
+
+def claim_rewards(context: Context, seen: Observation, done: set[RoundId]) -> int:
+    """Claim every reward of this account that is due; return how many were paid.
+
+    Rounds in `done` are left out; those that nothing is left to do for are added to it.
+    """
+    paid = 0
+    for number, past in seen.past.rounds.items():
+        if number in done or past.rewards is None or seen.now < past.rewards.claimable_from:
+            continue
+        claim = build_claim(context, past)
+        if claim is not None:
+            context.send(claim, number)
+            paid += 1
+        done.add(number)
+    return paid
 
 
 def _find_claim(context: Context, past: RoundPast, listed: tuple[Reward, ...]) -> Claim | None:
