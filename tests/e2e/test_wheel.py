@@ -21,7 +21,7 @@ def environment(tmp_path_factory):
     (wheel,) = folder.glob("flchain-*.whl")
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
     pip = [folder / "venv" / "bin" / "python", "-m", "pip", "install", "--quiet"]
-    subprocess.run([*pip, "-c", ROOT / "constraints.txt", wheel], check=True)
+    subprocess.run([*pip, "-c", ROOT / "constraints.txt", wheel], check=True, capture_output=True)
     return folder / "venv"
 
 
