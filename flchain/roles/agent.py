@@ -19,7 +19,7 @@ from flchain.learning.training import Trainer
 from flchain.protocol.calls import Submit
 from flchain.protocol.errors import ProtocolError
 from flchain.protocol.types import Phase, RoundId
-from flchain.roles.archive import Sealed, publish_sealed, seal_payload
+from flchain.roles.archive import Sealed, seal_payload
 from flchain.roles.assembly import fetch_state
 from flchain.roles.context import Context
 from flchain.roles.observation import Observation, is_overtaken
@@ -96,7 +96,7 @@ class Agent:
         number, policy, agent = seen.round.round, self.terms.policy, self.context.signer.address
         start = self.context.stopwatch()
         digest = seen.past.versions[seen.round.parent_version].state_digest
-        state = fetch_state(self.context.store, digest, self.terms)
+        state = fetch_state(self.context.archive, digest, self.terms)
         fetched = self.context.stopwatch()
         seed = derive_seed(policy.seed, "batches", number, agent.lower())
         task = ClientTask(state, self.data, policy, self.trainer, seed)
@@ -132,7 +132,7 @@ class Agent:
             return False
         start = self.context.stopwatch()
         pin = f"task/{self.context.task_id}/round/{number}/{self.context.signer.address}"
-        publish_sealed(self.context.store, update, pin)
+        self.context.archive.publish(update, pin)
         self.context.journal.write(_name_entry(number), _SERVED.encode())
         for name in list(self.context.journal.names()):
             if name.startswith("update-") and name != _name_entry(number):

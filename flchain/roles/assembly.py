@@ -5,7 +5,7 @@ from flchain.learning.schemas import decode_state
 from flchain.protocol.digests import content_id as compute_content_id
 from flchain.protocol.digests import survivor_root
 from flchain.protocol.types import Digest, Version
-from flchain.roles.archive import fetch_payload, publish_sealed
+from flchain.roles.archive import Archive
 from flchain.roles.context import Context
 from flchain.roles.execution import (
     HEADER_ALLOWANCE,
@@ -17,17 +17,16 @@ from flchain.roles.execution import (
 )
 from flchain.roles.history import RoundPast, TaskPast
 from flchain.roles.terms import Terms
-from flchain.storage.base import ContentStore
 
 _SECTIONS_LIMIT = 8
 """Most sections a state may have: parameters and the server's own."""
 
 
-def fetch_state(store: ContentStore, digest: Digest, terms: Terms) -> State:
+def fetch_state(archive: Archive, digest: Digest, terms: Terms) -> State:
     """Return a model version, checked against its digest and the policy's schema."""
     limit = 8 * _SECTIONS_LIMIT * terms.policy.model.parameters + HEADER_ALLOWANCE
-    payload = fetch_payload(
-        store, digest, max_size=limit, kind="state", policy_digest=terms.task.policy_digest
+    payload = archive.fetch(
+        digest, max_size=limit, kind="state", policy_digest=terms.task.policy_digest
     )
     return decode_state(payload, terms.policy)
 
@@ -39,7 +38,7 @@ def build_inputs(context: Context, terms: Terms, task: TaskPast, past: RoundPast
         round=past.opened.round,
         round_key=context.get_round_key(past.opened.round),
         parent_digest=digest,
-        parent=fetch_state(context.store, digest, terms),
+        parent=fetch_state(context.archive, digest, terms),
         survivors=compute_survivors(past),
         attesters=compute_attesters(past),
     )
@@ -49,7 +48,7 @@ def assemble_round(context: Context, terms: Terms, task: TaskPast, past: RoundPa
     """Execute a round and report how long it took."""
     start = context.stopwatch()
     inputs = build_inputs(context, terms, task, past)
-    result = execute_round(terms, inputs, context.store, context.ids)
+    result = execute_round(terms, inputs, context.archive, context.ids)
     context.notify("execute", past.opened.round, context.stopwatch() - start)
     return result
 
@@ -58,7 +57,7 @@ def publish_result(context: Context, result: RoundResult, version: Version) -> N
     """Store the new state, the aggregate and the round's record under this role's pins."""
     pin = f"task/{context.task_id}/version/{version}/{context.signer.address}"
     for sealed in (result.state, result.aggregate, result.record):
-        publish_sealed(context.store, sealed, pin)
+        context.archive.publish(sealed, pin)
 
 
 def compute_own_content_id(

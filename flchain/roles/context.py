@@ -3,12 +3,14 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from flchain.chain.base import Ledger, Receipt
 from flchain.crypto.signing import Signer
 from flchain.protocol.calls import Call
 from flchain.protocol.digests import round_key
 from flchain.protocol.types import Digest, RoundId, TaskId
+from flchain.roles.archive import Archive
 from flchain.roles.execution import LedgerIds
 from flchain.roles.journal import Journal, MemoryJournal
 from flchain.storage.base import ContentStore
@@ -50,6 +52,11 @@ class Context:
     journal: Journal = field(default_factory=MemoryJournal)
     report: Report = ignore_notice
     stopwatch: Callable[[], float] = time.perf_counter
+
+    @cached_property
+    def archive(self) -> Archive:
+        """The store's payloads, with those at hand that this role has verified."""
+        return Archive(self.store)
 
     @property
     def ids(self) -> LedgerIds:

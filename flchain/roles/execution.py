@@ -23,14 +23,12 @@ from flchain.protocol.canonical import CanonicalValue, decode_canonical, encode_
 from flchain.protocol.digests import compute_majority, reward_leaf
 from flchain.protocol.errors import EncodingError
 from flchain.protocol.events import UpdateSubmitted
-from flchain.protocol.policy import compute_policy_digest
 from flchain.protocol.records import Content
 from flchain.protocol.rewards import Reward, compute_rewards
 from flchain.protocol.types import Address, Digest, RoundId, Wei
-from flchain.roles.archive import MalformedPayload, Sealed, fetch_payload, seal_payload
+from flchain.roles.archive import Archive, MalformedPayload, Sealed, seal_payload
 from flchain.roles.history import RoundPast
 from flchain.roles.terms import Terms, seal_state_bytes
-from flchain.storage.base import ContentStore
 
 FORMAT = "flchain-round-v1"
 MAX_RECORD_SIZE = 1 << 20
@@ -92,18 +90,23 @@ def compute_attesters(past: RoundPast) -> tuple[Address, ...]:
 
 
 def execute_round(
-    terms: Terms, inputs: RoundInputs, store: ContentStore, ledger_ids: LedgerIds
+    terms: Terms, inputs: RoundInputs, archive: Archive, ledger_ids: LedgerIds
 ) -> RoundResult:
     """Return the result of a round.
 
     Raises ContentUnavailable or ContentCorrupt if a surviving update can't be had here. An
     update whose bytes are here but wrong counts for nothing, and stops nothing.
     """
-    submissions = [build_submission(terms, inputs.round_key, s, store) for s in inputs.survivors]
+    submissions = [build_submission(terms, inputs.round_key, s, archive) for s in inputs.survivors]
     aggregate = aggregate_updates(submissions, terms.policy, inputs.round_key)
     next_state = compute_next_state(inputs.parent, aggregate, terms.policy)
     rewards = _compute_rewards(terms, inputs, aggregate)
-    state = seal_state_bytes(encode_state(next_state, terms.policy), terms.policy, inputs.round_key)
+    state = seal_state_bytes(
+        encode_state(next_state, terms.policy),
+        terms.policy,
+        terms.task.policy_digest,
+        inputs.round_key,
+    )
     vector = _seal_aggregate(terms, inputs.round_key, aggregate)
     record = _seal_record(terms, inputs, aggregate, vector, rewards)
     content = Content(
@@ -116,24 +119,24 @@ def execute_round(
 
 
 def build_submission(
-    terms: Terms, round_key: bytes, submission: UpdateSubmitted, store: ContentStore
+    terms: Terms, round_key: bytes, submission: UpdateSubmitted, archive: Archive
 ) -> Submission:
     """Return a submission whose bytes are fetched when they are needed."""
     return Submission(
         submission.agent,
         submission.weight,
-        build_reader(terms, round_key, submission, store),
+        build_reader(terms, round_key, submission, archive),
     )
 
 
 def build_reader(
-    terms: Terms, round_key: bytes, submission: UpdateSubmitted, store: ContentStore
+    terms: Terms, round_key: bytes, submission: UpdateSubmitted, archive: Archive
 ) -> Callable[[], bytes]:
     """Return a function that fetches an update; malformed ones read as no bytes at all."""
 
     def read() -> bytes:
         try:
-            return fetch_update(terms, round_key, submission, store)
+            return fetch_update(terms, round_key, submission, archive)
         except MalformedPayload:
             return b""
 
@@ -141,12 +144,11 @@ def build_reader(
 
 
 def fetch_update(
-    terms: Terms, round_key: bytes, submission: UpdateSubmitted, store: ContentStore
+    terms: Terms, round_key: bytes, submission: UpdateSubmitted, archive: Archive
 ) -> bytes:
     """Return an update's payload, checked against the digest, the round and the agent."""
     sections = 2 * 4 * terms.policy.model.parameters
-    return fetch_payload(
-        store,
+    return archive.fetch(
         submission.digest,
         max_size=sections + HEADER_ALLOWANCE,
         kind="update",
@@ -180,9 +182,9 @@ def compute_reward_leaves(
     ]
 
 
-def fetch_rewards(store: ContentStore, aggregate_root: Digest) -> tuple[Reward, ...]:
+def fetch_rewards(archive: Archive, aggregate_root: Digest) -> tuple[Reward, ...]:
     """Return the rewards that a round's record lists. Raises EncodingError if it is malformed."""
-    payload = fetch_payload(store, aggregate_root, max_size=MAX_RECORD_SIZE, kind="report")
+    payload = archive.fetch(aggregate_root, max_size=MAX_RECORD_SIZE, kind="report")
     document = decode_canonical(payload, max_size=MAX_RECORD_SIZE)
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise EncodingError(f"round record {aggregate_root.hex()}: not a {FORMAT} document")
@@ -218,7 +220,7 @@ def _seal_aggregate(terms: Terms, round_key: bytes, aggregate: Aggregate) -> Sea
         dtype="int64",
         shape_digest=compute_shape_digest(get_aggregate_schema(terms.policy)),
         round_key=round_key,
-        policy_digest=compute_policy_digest(terms.policy),
+        policy_digest=terms.task.policy_digest,
     )
 
 
@@ -249,5 +251,5 @@ def _seal_record(
         kind="report",
         dtype="json",
         round_key=inputs.round_key,
-        policy_digest=compute_policy_digest(terms.policy),
+        policy_digest=terms.task.policy_digest,
     )

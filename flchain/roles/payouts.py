@@ -20,7 +20,7 @@ def build_claim(context: Context, past: RoundPast) -> Claim | None:
     number, rewards = past.opened.round, past.rewards
     if rewards is None or rewards.total == 0:
         return None
-    listed = fetch_rewards(context.store, past.final_proposal.content.aggregate_root)
+    listed = fetch_rewards(context.archive, past.final_proposal.content.aggregate_root)
     if compute_reward_root(listed, context.get_round_key(number), context.ids) != rewards.root:
         raise ProofError(
             f"round {number}: its record lists rewards that do not give the root on chain; "

@@ -7,7 +7,7 @@ from flchain.protocol.params import Schedule
 from flchain.protocol.policy import Policy, get_task_scalars
 from flchain.protocol.records import Task
 from flchain.protocol.types import Address, Mode, Seconds, TaskId, Wei
-from flchain.roles.archive import publish_sealed
+from flchain.roles.archive import Archive
 from flchain.roles.terms import seal_initial_state, seal_policy
 from flchain.storage.base import ContentStore
 
@@ -59,7 +59,7 @@ def create_task(
     """Publish the policy and version 0, then create `task`; return its id."""
     block, _ = seal_policy(policy)
     store.put_block(block, "policy")
-    publish_sealed(store, seal_initial_state(policy), "policy")
+    Archive(store).publish(seal_initial_state(policy), "policy")
     receipt = ledger.send(CreateTask(task), signer)
     return TaskId(int(receipt.result))
 

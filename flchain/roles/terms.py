@@ -93,10 +93,13 @@ def seal_policy(policy: Policy) -> tuple[bytes, Digest]:
 
 def seal_initial_state(policy: Policy) -> Sealed:
     """Return model version 0, which everybody derives from the policy alone."""
-    return seal_state_bytes(encode_state(compute_initial_state(policy), policy), policy, b"")
+    payload = encode_state(compute_initial_state(policy), policy)
+    return seal_state_bytes(payload, policy, compute_policy_digest(policy), b"")
 
 
-def seal_state_bytes(payload: bytes, policy: Policy, round_key: bytes) -> Sealed:
+def seal_state_bytes(
+    payload: bytes, policy: Policy, policy_digest: Digest, round_key: bytes
+) -> Sealed:
     """Return a model state with its manifest; version 0 has no round key."""
     return seal_payload(
         payload,
@@ -104,5 +107,5 @@ def seal_state_bytes(payload: bytes, policy: Policy, round_key: bytes) -> Sealed
         dtype="int64",
         shape_digest=compute_shape_digest(get_state_schema(policy)),
         round_key=round_key,
-        policy_digest=compute_policy_digest(policy),
+        policy_digest=policy_digest,
     )

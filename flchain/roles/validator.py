@@ -18,7 +18,7 @@ from flchain.protocol.errors import ProtocolError
 from flchain.protocol.events import ProposalSubmitted, UpdateSubmitted
 from flchain.protocol.records import Content, Vote
 from flchain.protocol.types import Digest, Phase, Reason, RoundId, Verdict, Version
-from flchain.roles.archive import MalformedPayload, publish_sealed
+from flchain.roles.archive import MalformedPayload
 from flchain.roles.assembly import (
     assemble_round,
     compute_own_content_id,
@@ -65,7 +65,7 @@ class Validator:
         initial = seal_initial_state(self.terms.policy)
         task = self.terms.task
         call = Endorse(self.context.task_id, task.policy_digest, initial.digest)
-        publish_sealed(self.context.store, initial, f"task/{self.context.task_id}/version/0")
+        self.context.archive.publish(initial, f"task/{self.context.task_id}/version/0")
         self.context.send(call, RoundId(0))
 
     def _act(self, seen: Observation) -> bool:
@@ -94,7 +94,7 @@ class Validator:
         """Return whether every byte behind a submission is here, well-formed or not."""
         key = self.context.get_round_key(seen.round.round)
         try:
-            fetch_update(self.terms, key, submission, self.context.store)
+            fetch_update(self.terms, key, submission, self.context.archive)
         except MalformedPayload:
             return True
         except (ContentUnavailable, ContentCorrupt):
@@ -151,7 +151,7 @@ class Validator:
     def _evaluate(self, digest: Digest, state: State | None) -> Evaluation:
         """Return the quality of a version on the held-out data; each is measured once."""
         if digest not in self._quality:
-            state = state or fetch_state(self.context.store, digest, self.terms)
+            state = state or fetch_state(self.context.archive, digest, self.terms)
             arrays = get_model_arrays(state, self.terms.policy)
             self._quality[digest] = self.trainer.evaluate(arrays, self.held_out)
         return self._quality[digest]

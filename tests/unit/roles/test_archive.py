@@ -7,10 +7,9 @@ import pytest
 from flchain.protocol.manifest import encode_manifest
 from flchain.protocol.types import Digest
 from flchain.roles.archive import (
+    Archive,
     MalformedPayload,
     Sealed,
-    fetch_payload,
-    publish_sealed,
     seal_payload,
 )
 from flchain.storage.base import ContentStore
@@ -35,58 +34,82 @@ def publish_block(store: ContentStore, block: bytes) -> Digest:
     return compute_raw_cid(block).digest
 
 
-def test_fetch_payload__published__returns_it(store: ContentStore) -> None:
-    digest = publish_sealed(store, seal(), "pin")
-    assert fetch_payload(store, digest, max_size=100, kind="update", round_key=KEY) == b"payload"
+def test_fetch__published__returns_it(store: ContentStore) -> None:
+    digest = Archive(store).publish(seal(), "pin")
+    assert Archive(store).fetch(digest, max_size=100, kind="update", round_key=KEY) == b"payload"
 
 
-def test_fetch_payload__several_blocks_long__returns_it(store: ContentStore) -> None:
+def test_fetch__several_blocks_long__returns_it(store: ContentStore) -> None:
     payload = bytes(3 << 20)
-    digest = publish_sealed(store, seal(payload), "pin")
-    assert fetch_payload(store, digest, max_size=4 << 20) == payload
+    digest = Archive(store).publish(seal(payload), "pin")
+    assert Archive(store).fetch(digest, max_size=4 << 20) == payload
 
 
-def test_fetch_payload__nothing_published__is_unavailable(store: ContentStore) -> None:
+def test_fetch__nothing_published__is_unavailable(store: ContentStore) -> None:
     with pytest.raises(ContentUnavailable):
-        fetch_payload(store, seal().digest, max_size=100)
+        Archive(store).fetch(seal().digest, max_size=100)
 
 
-def test_fetch_payload__manifest_without_payload__is_unavailable(store: ContentStore) -> None:
+def test_fetch__manifest_without_payload__is_unavailable(store: ContentStore) -> None:
     digest = publish_block(store, encode_manifest(seal().manifest))
     with pytest.raises(ContentUnavailable):
-        fetch_payload(store, digest, max_size=100)
+        Archive(store).fetch(digest, max_size=100)
 
 
-def test_fetch_payload__block_is_no_manifest__is_malformed(store: ContentStore) -> None:
+def test_fetch__block_is_no_manifest__is_malformed(store: ContentStore) -> None:
     digest = publish_block(store, b"not a manifest")
     with pytest.raises(MalformedPayload, match=digest.hex()):
-        fetch_payload(store, digest, max_size=100)
+        Archive(store).fetch(digest, max_size=100)
 
 
 @pytest.mark.parametrize(
     "binding", [{"kind": "state"}, {"round_key": bytes(32)}, {"agent": "0x" + "11" * 20}]
 )
-def test_fetch_payload__other_binding__is_malformed(
+def test_fetch__other_binding__is_malformed(
     store: ContentStore, binding: dict[str, str | bytes]
 ) -> None:
-    digest = publish_sealed(store, seal(), "pin")
+    digest = Archive(store).publish(seal(), "pin")
     with pytest.raises(MalformedPayload, match="expected"):
-        fetch_payload(store, digest, max_size=100, **binding)
+        Archive(store).fetch(digest, max_size=100, **binding)
 
 
-def test_fetch_payload__longer_than_allowed__is_malformed(store: ContentStore) -> None:
-    digest = publish_sealed(store, seal(), "pin")
+def test_fetch__longer_than_allowed__is_malformed(store: ContentStore) -> None:
+    digest = Archive(store).publish(seal(), "pin")
     with pytest.raises(MalformedPayload, match="at most 3"):
-        fetch_payload(store, digest, max_size=3)
+        Archive(store).fetch(digest, max_size=3)
 
 
 @pytest.mark.parametrize("field", [{"length": 6}, {"length": 8}, {"root": "00" * 32}])
-def test_fetch_payload__manifest_describes_other_bytes__is_malformed(
+def test_fetch__manifest_describes_other_bytes__is_malformed(
     store: ContentStore, field: dict[str, object]
 ) -> None:
     sealed = seal()
-    publish_sealed(store, sealed, "pin")
+    Archive(store).publish(sealed, "pin")
     forged = dataclasses.replace(sealed.manifest, **field)  # type: ignore[arg-type]
     digest = publish_block(store, encode_manifest(forged))
     with pytest.raises(MalformedPayload):
-        fetch_payload(store, digest, max_size=100)
+        Archive(store).fetch(digest, max_size=100)
+
+
+def test_fetch__kept_after_verification__needs_the_store_no_more(store: ContentStore) -> None:
+    archive = Archive(store)
+    digest = publish_sealed_elsewhere(store)
+    assert archive.fetch(digest, max_size=100) == b"payload"
+    archive.store = make_memory_store()
+    assert archive.fetch(digest, max_size=100) == b"payload"
+    with pytest.raises(MalformedPayload, match="expected"):
+        archive.fetch(digest, max_size=100, kind="state")
+
+
+def test_fetch__more_than_the_limit__drops_the_oldest(store: ContentStore) -> None:
+    archive = Archive(store, limit=10)
+    first = archive.publish(seal(b"12345678"), "pin")
+    second = archive.publish(seal(b"abcdefgh"), "pin")
+    archive.store = make_memory_store()
+    assert archive.fetch(second, max_size=100) == b"abcdefgh"
+    with pytest.raises(ContentUnavailable):
+        archive.fetch(first, max_size=100)
+
+
+def publish_sealed_elsewhere(store: ContentStore) -> Digest:
+    return Archive(store).publish(seal(), "pin")
