@@ -51,7 +51,9 @@ def check_names(path: str) -> Iterator[str]:
 
 def check_length(path: str, text: str, tree: ast.Module) -> Iterator[str]:
     """Yield findings for a module or a function beyond its ceiling."""
-    if (lines := text.count("\n")) > MAX_MODULE_LINES:
+    # A test file is a list to look things up in, not a thing to hold in mind.
+    is_test = path.startswith("tests/")
+    if (lines := text.count("\n")) > MAX_MODULE_LINES and not is_test:
         yield f"{path}: {lines} lines > {MAX_MODULE_LINES}"
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno:

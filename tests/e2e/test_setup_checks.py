@@ -1,9 +1,13 @@
 """The project's own programs find what they are there to find."""
 
+import ast
 import importlib.util
 import json
+import re
 import subprocess
 import sys
+import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -57,6 +61,7 @@ def test_house__bad_file__one_finding(path, text, finding, tmp_path, monkeypatch
     [
         ("flchain/a.py", "import numpy\nfrom . import ape\n"),
         ("scripts/a.py", "import ape\n"),
+        ("tests/test_a.py", "x = 1\n" * 401),
         ("docs/a.md", "a/tmp/b, ./tmp/x, https://example.org/work/x"),
         ("README.md", "line\n" * 149),
     ],
@@ -66,6 +71,24 @@ def test_house__good_file__no_finding(path, text, tmp_path, monkeypatch):
     (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / path).write_text(text)
     assert not list(house.check_file(path))
+
+
+def get_declared_packages():
+    """Return the normalised names that pyproject.toml asks for, extras included."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"].values()
+    wanted = [*project["dependencies"], *(one for extra in extras for one in extra)]
+    return {re.split(r"[<>=\[ ]", requirement)[0].lower() for requirement in wanted}
+
+
+def test_package__third_party_imports__declared():
+    distributions = metadata.packages_distributions()
+    declared = get_declared_packages()
+    for path in (ROOT / "flchain").rglob("*.py"):
+        for line, name in house.get_imports(ast.parse(path.read_text())):
+            if name != "flchain" and name not in sys.stdlib_module_names:
+                providers = {one.lower().replace("_", "-") for one in distributions[name]}
+                assert providers & declared, f"{path}:{line}: {name} is not in pyproject.toml"
 
 
 def test_summary__one_failure__counts_and_says_so():
