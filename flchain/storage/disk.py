@@ -30,12 +30,12 @@ from flchain.storage.errors import (
     StoreLocked,
     StoreUnusable,
 )
+from flchain.storage.files import TEMPORARY, write_file
 from flchain.storage.local import LocalStore
 from flchain.storage.pins import PinTable
 from flchain.storage.unixfs import verify_block, verify_block_size
 
 SHARDING = "/repo/flatfs/shard/v1/next-to-last/2\n"
-_TEMPORARY = ".put-"
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _POLL = 0.01
 
@@ -85,7 +85,7 @@ class FlatBlocks:
         path = self._get_path(cid)
         try:
             if not self._refresh(cid, path, block):
-                _write(path, block, is_synced=is_root and self._is_durable)
+                write_file(path, [block], is_synced=is_root and self._is_durable)
         except OSError as error:
             raise _explain(path, error) from error
 
@@ -115,7 +115,7 @@ class FlatBlocks:
 
     def remove_leftovers(self, limit: float) -> None:
         """Remove temporary files last written before `limit`; needs the lock."""
-        for path in self._blocks.glob(f"??/{_TEMPORARY}*"):
+        for path in self._blocks.glob(f"??/{TEMPORARY}*"):
             with suppress(FileNotFoundError):
                 if path.stat().st_mtime <= limit:
                     path.unlink()
@@ -197,42 +197,11 @@ def _prepare(folder: Path) -> None:
     (folder / "quarantine").mkdir(exist_ok=True)
     sharding = blocks / "SHARDING"
     if not sharding.exists():
-        _write(sharding, SHARDING.encode(), is_synced=False)
+        write_file(sharding, [SHARDING.encode()], is_synced=False)
     if sharding.read_text() != SHARDING:
         raise StoreUnusable(
             f"{blocks} has another layout ({sharding.read_text()[:60]!r}); use another folder"
         )
-
-
-def _write(path: Path, data: bytes, *, is_synced: bool) -> None:
-    """Write a file in full or not at all."""
-    temporary = path.parent / f"{_TEMPORARY}{os.getpid()}-{os.urandom(8).hex()}"
-    try:
-        _write_new(temporary, data, is_synced=is_synced)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    if is_synced:
-        _sync_folder(path.parent)
-
-
-def _write_new(path: Path, data: bytes, *, is_synced: bool) -> None:
-    path.parent.mkdir(exist_ok=True)
-    with path.open("xb", buffering=0) as file:
-        view = memoryview(data)
-        while view:
-            view = view[file.write(view) :]
-        if is_synced:
-            os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _explain(path: Path, error: OSError) -> Exception:

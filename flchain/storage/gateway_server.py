@@ -49,7 +49,9 @@ class GatewayServer:
             raise StoreUnusable(
                 f"can't serve on {host}:{port} ({error.strerror}); choose another port"
             ) from error
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), daemon=True
+        )
         self._thread.start()
 
     @property

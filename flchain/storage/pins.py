@@ -7,6 +7,7 @@ lets readers go on. The folder must be on a local disk, as SQLite asks for that 
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +30,7 @@ CREATE TABLE IF NOT EXISTS publications (
 ) WITHOUT ROWID;
 """
 MAX_NAME = 512
+_POLL = 0.01
 
 
 class Publication(NamedTuple):
@@ -148,18 +150,30 @@ class PinTable:
                 raise self._explain(error) from error
 
     def _connect(self) -> sqlite3.Connection:
+        end = time.monotonic() + self._timeout
+        while True:
+            try:
+                return self._open()
+            except sqlite3.Error as error:
+                # SQLite does not wait by itself while another process turns the log mode on.
+                if "locked" not in str(error) or time.monotonic() >= end:
+                    raise self._explain(error) from error
+                time.sleep(_POLL)
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            ":memory:" if self._path is None else self._path,
+            timeout=self._timeout,
+            isolation_level=None,
+            check_same_thread=False,
+        )
         try:
-            connection = sqlite3.connect(
-                ":memory:" if self._path is None else self._path,
-                timeout=self._timeout,
-                isolation_level=None,
-                check_same_thread=False,
-            )
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute(f"PRAGMA synchronous={self._synchronous}")
             connection.executescript(_SCHEMA)
-        except sqlite3.Error as error:
-            raise self._explain(error) from error
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
 
     def _explain(self, error: sqlite3.Error) -> Exception:

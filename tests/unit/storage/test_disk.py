@@ -1,13 +1,15 @@
 import errno
 import fcntl
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from flchain.storage.cid import compute_raw_cid
 from flchain.storage.disk import SHARDING, DiskStore, FlatBlocks, encode_key
-from flchain.storage.errors import StoreFull, StoreLocked, StoreUnusable
+from flchain.storage.errors import ContentUnavailable, StoreFull, StoreLocked, StoreUnusable
+from flchain.storage.files import write_file
 
 CID = compute_raw_cid(b"block")
 KEY = "CIQ"  # what base32 makes of 12 20
@@ -155,3 +157,32 @@ def test_get__block_mended_meanwhile__is_put_back(disk, tmp_path):
     disk.blocks._set_aside(cid, path)
     assert disk.get_block(cid) == b"block"
     assert list((tmp_path / "store" / "quarantine").iterdir()) == []
+
+
+def test_write_file__whole_content__replaces_the_old(tmp_path):
+    target = tmp_path / "new" / "file"
+    write_file(target, [b"old"], is_synced=True)
+    write_file(target, iter([b"new", b"", b"er"]), is_synced=False)
+    assert target.read_bytes() == b"newer"
+
+
+def test_write_file__content_that_turns_out_wrong__leaves_the_old(disk, tmp_path):
+    cid = disk.add(bytes(3 << 20), pin="x")
+    target = tmp_path / "out" / "file"
+    write_file(target, [b"old"], is_synced=False)
+    disk.blocks.delete(compute_raw_cid(bytes(1 << 20)))
+    with pytest.raises(ContentUnavailable):
+        write_file(target, disk.iterate(cid, max_size=3 << 20), is_synced=False)
+    assert target.read_bytes() == b"old"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_open__many_at_once__all_succeed(tmp_path):
+    """SQLite itself refuses some of those that first open a database together."""
+    for attempt in range(5):
+        with ThreadPoolExecutor(8) as pool:
+            stores = list(pool.map(DiskStore, [tmp_path / str(attempt)] * 8))
+        cid = stores[0].put_block(b"block", "x")
+        assert all(store.get_block(cid) == b"block" for store in stores)
+        for store in stores:
+            store.close()

@@ -61,11 +61,13 @@ def test_table__after_a_fork__opens_its_own_connection(table):
     table.add("parent", A)
     child = os.fork()
     if child == 0:
+        parents, is_own = table._connection, False
         try:
             table.add("child", B)
+            is_own = table._connection is not parents
         finally:
-            os._exit(0)
-    os.waitpid(child, 0)
+            os._exit(0 if is_own else 1)
+    assert os.waitpid(child, 0)[1] == 0
     assert {pin.name for pin in table.iterate()} == {"child", "parent"}
 
 
