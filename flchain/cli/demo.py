@@ -1,0 +1,123 @@
+"""`flchain demo` and `flchain simulate`: a whole federation on one machine."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flchain.cli.options import read_settings, with_settings
+from flchain.cli.runs import Run, create_run, save_record, write_json
+from flchain.config import Settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from flchain.cli.plans import Plan
+
+_STRATEGIES = ("fedavg", "mimelite")
+_DATASETS = ("mnist", "digits")
+
+
+def federation_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say what federation to run."""
+    for option in (
+        click.option("--agents", default=10, show_default=True, help="Participants with data."),
+        click.option("--validators", default=5, show_default=True, help="Committee members."),
+        click.option("--rounds", default=10, show_default=True, help="Rounds to run."),
+        click.option("--seed", default=7, show_default=True, help="Equal seeds, equal models."),
+        click.option("--dataset", type=click.Choice(_DATASETS), help="Default: mnist if present."),
+        click.option("--alpha", default=0.5, show_default=True, help="Dirichlet skew of the data."),
+        click.option("--strategy", type=click.Choice(_STRATEGIES), default="fedavg"),
+        click.option("--summary", type=click.Path(path_type=Path), help="JSON file to write too."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@federation_options
+@click.option("--processes", is_flag=True, help="Each role in a process of its own.")
+@click.option("--memory", is_flag=True, help="A ledger in memory instead of Anvil.")
+@with_settings("devnet", "mnist")
+def demo(settings: Settings, *, processes: bool, memory: bool, **options: Any) -> None:
+    """Run a whole federation on real data and show what it did.
+
+    Over Anvil and a store on disk, both in a fresh folder under the data folder, where `flchain
+    verify`, `ledger`, `model` and `console` find them afterwards.
+    """
+    run_demo(
+        settings,
+        "demo",
+        ledger="memory" if memory else None,
+        is_multiprocess=processes,
+        **options,
+    )
+
+
+@click.command()
+@federation_options
+@with_settings("mnist")
+def simulate(settings: Settings, **options: Any) -> None:
+    """Run a whole federation in memory, chain and store included."""
+    run_demo(settings, "simulate", ledger="memory", is_multiprocess=False, **options)
+
+
+def run_demo(
+    settings: Settings,
+    command: str,
+    *,
+    ledger: str | None,
+    is_multiprocess: bool,
+    summary: Path | None,
+    **options: Any,
+) -> None:
+    """Choose, run and show a federation; write its summary."""
+    # A second of imports that no other command needs.
+    from rich.console import Console  # noqa: PLC0415
+
+    from flchain.cli.plans import Choice, build_plan, choose  # noqa: PLC0415
+    from flchain.cli.tables import print_summary  # noqa: PLC0415
+
+    console = Console()
+    choice = Choice(ledger=ledger, is_multiprocess=is_multiprocess, **options)
+    outline, missing = choose(choice, settings, command)
+    if missing:
+        click.echo(f"note: {'; '.join(missing)}")
+    run = create_run(settings.data_dir, time.strftime("%Y%m%d-%H%M%S", time.gmtime()))
+    plan = build_plan(outline, settings)
+    document = _play(plan, run, console)
+    write_json(run.summary, document)
+    if summary is not None:
+        write_json(summary, document)
+    print_summary(console, document, _list_hints(settings, run, outline.ledger))
+
+
+def _play(plan: "Plan", run: Run, console: "Console") -> dict[str, Any]:
+    """Run a plan at its venue; the run's record is written as soon as there is a task."""
+    from flchain.cli.federation import Progress, found, play, run_here  # noqa: PLC0415
+    from flchain.cli.screen import Screen  # noqa: PLC0415
+    from flchain.cli.venues import build_record, open_venue  # noqa: PLC0415
+
+    outline = plan.outline
+    with Screen(console, outline.rounds) as screen:
+        progress = Progress(screen)
+        with open_venue(plan, run, progress) as venue:
+            task_id = found(plan, venue, progress)
+            save_record(run, build_record(plan, venue, task_id))
+            return play(plan, venue, task_id, progress, run_here)
+
+
+def _list_hints(settings: Settings, run: Run, ledger: str) -> list[str]:
+    """Return where the results are and the commands that look further into them."""
+    where = "" if settings == read_settings({}) else f" --data-dir {settings.data_dir}"
+    hints = [f"summary in {run.summary}"]
+    if ledger != "memory":
+        hints += [
+            f"flchain verify --all{where}",
+            f"flchain ledger rounds{where}",
+            f"flchain model get --version 10 --out model.safetensors{where}",
+            f"flchain console{where}",
+        ]
+    return hints

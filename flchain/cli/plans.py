@@ -1,0 +1,133 @@
+"""What a demo runs: from options and what is installed to a scenario."""
+
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+
+from flchain.chain.anvil import find_anvil
+from flchain.cli.sources import PLANS, find_mnist, load_rows, split_evenly, split_shares
+from flchain.cli.summary import Outline
+from flchain.config import Settings
+from flchain.learning.data import Dataset
+from flchain.learning.presets import load_preset
+from flchain.protocol.errors import ConfigError
+from flchain.protocol.params import LOCAL, Preset
+from flchain.protocol.policy import Policy
+from flchain.roles.simulation import Scenario
+
+DEFAULT_SEED = 7
+STRATEGIES: dict[str, dict[str, int]] = {"fedavg": {}, "mimelite": {"beta_micros": 900_000}}
+"""Strategies that can be asked for by name alone, with the parameters they then get."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was asked for; None leaves the choice to what is installed."""
+
+    agents: int
+    validators: int
+    rounds: int
+    seed: int
+    alpha: float
+    strategy: str
+    dataset: str | None = None
+    ledger: str | None = None
+    is_multiprocess: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A federation to run, and the rows on which its models are shown to be good."""
+
+    outline: Outline
+    scenario: Scenario
+    test: Dataset
+    settings: Settings
+
+
+def choose(choice: Choice, settings: Settings, command: str) -> tuple[Outline, list[str]]:
+    """Return what to run and what had to be replaced, each as half a sentence.
+
+    Raises ConfigError if something that was asked for by name is missing.
+    """
+    missing: list[str] = []
+    ledger = choice.ledger or ("memory" if _lacks_anvil(settings, missing) else "anvil")
+    dataset = choice.dataset or ("digits" if _lacks_mnist(settings, missing) else "mnist")
+    if choice.is_multiprocess and ledger != "anvil":
+        find_anvil(settings.anvil)
+        raise ConfigError("separate processes need a chain that they share: leave out --memory")
+    if choice.agents < 1 or choice.validators < 1 or choice.rounds < 1:
+        raise ConfigError("agents, validators and rounds must be at least 1")
+    outline = Outline(
+        command=command,
+        ledger=ledger,
+        dataset=dataset,
+        agents=choice.agents,
+        validators=choice.validators,
+        rounds=choice.rounds,
+        alpha=choice.alpha,
+        seed=choice.seed,
+        strategy=choice.strategy,
+        is_multiprocess=choice.is_multiprocess,
+    )
+    return outline, missing
+
+
+def build_plan(outline: Outline, settings: Settings) -> Plan:
+    """Load the rows, split them and write the policy. Raises ConfigError."""
+    rows = PLANS[outline.dataset]
+    train = load_rows(rows.agents, settings.mnist)
+    held_out = load_rows(rows.validators, settings.mnist)
+    scenario = Scenario(
+        policy=build_policy(outline),
+        preset=_build_preset(outline),
+        rounds=outline.rounds,
+        shares=split_shares(train, outline.agents, outline.alpha, outline.seed),
+        held_out=split_evenly(held_out, outline.validators),
+    )
+    return Plan(outline, scenario, load_rows(rows.test, settings.mnist), settings)
+
+
+def build_policy(outline: Outline) -> Policy:
+    """Return the data set's preset with the seed, the strategy and the numbers of this run."""
+    preset = load_preset(outline.dataset)
+    overrides: dict[str, object] = {"seed": f"{outline.seed:064x}"}
+    if outline.agents > preset.max_agents:
+        overrides["max_agents"] = outline.agents
+    if outline.agents < preset.min_agents:
+        overrides |= {"min_agents": outline.agents, "min_survivors": outline.agents}
+        overrides["max_share_bps"] = 10_000
+    parameters = STRATEGIES[outline.strategy]
+    overrides["strategy"] = {"name": outline.strategy, "parameters": parameters}
+    return load_preset(outline.dataset, overrides)
+
+
+def _build_preset(outline: Outline) -> Preset:
+    schedule = LOCAL.schedule
+    enough = min(schedule.min_validators, outline.validators)
+    return replace(LOCAL, schedule=replace(schedule, min_validators=enough))
+
+
+def _lacks_anvil(settings: Settings, missing: list[str]) -> bool:
+    try:
+        find_anvil(settings.anvil)
+    except ConfigError:
+        if settings.anvil is not None:
+            raise
+        missing.append("Anvil is not installed: the ledger is in memory")
+        return True
+    return False
+
+
+def _lacks_mnist(settings: Settings, missing: list[str]) -> bool:
+    reasons = []
+    if find_spec("torch") is None:
+        reasons.append("torch")
+    folder: Path | None = find_mnist(settings.mnist)
+    if folder is None or not folder.is_dir():
+        reasons.append("MNIST")
+    if reasons:
+        verb = "is" if len(reasons) == 1 else "are"
+        names = " and ".join(reasons)
+        missing.append(f"{names} {verb} not installed: the data are scikit-learn's digits")
+    return bool(reasons)

@@ -1,0 +1,100 @@
+"""A summary document as tables on the screen."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+_UNIT = 10**18
+_MEBI = 1 << 20
+_PHASES = ("submit", "attest", "propose", "vote", "total")
+
+
+def print_summary(console: Console, summary: dict[str, Any], hints: list[str]) -> None:
+    """Print the tables and the closing lines; `hints` are commands to go on with."""
+    console.print(_build_rounds(summary))
+    if summary["gas"]:
+        console.print(_build_gas(summary))
+    for name, value in _list_facts(summary):
+        console.print(f"{name:<12} {value}", highlight=False, soft_wrap=True, markup=False)
+    for hint in hints:
+        console.print(f"{'':<12} {hint}", highlight=False, soft_wrap=True, markup=False)
+
+
+def format_amount(wei: int) -> str:
+    """Return an amount in whole tokens, with six decimals at most."""
+    text = f"{wei // _UNIT:,}.{wei % _UNIT:018d}"[:-12].rstrip("0").rstrip(".")
+    return text if wei else "0"
+
+
+def _build_rounds(summary: dict[str, Any]) -> Table:
+    table = _build_table("Rounds (seconds by phase)")
+    for name in ("round", "outcome", "accuracy", "loss", "updates", "votes", *_PHASES):
+        table.add_column(name, justify="left" if name == "outcome" else "right", no_wrap=True)
+    for row in summary["rounds"]:
+        table.add_row(
+            str(row["round"]),
+            row["outcome"],
+            _show(row["accuracy"], 4),
+            _show(row["loss"], 4),
+            f"{row['participants']}/{row['members']}",
+            f"{row['votes']}/{row['validators']}",
+            *(_show(row["seconds"].get(name, 0.0), 1) for name in _PHASES),
+        )
+    return table
+
+
+def _build_gas(summary: dict[str, Any]) -> Table:
+    table = _build_table("Gas by action (last column: from the second round on)")
+    table.add_column("action")
+    for name in ("count", "least", "mean", "most", "later"):
+        table.add_column(name, justify="right")
+    for action, use in sorted(summary["gas"].items(), key=lambda item: -item[1]["total"]):
+        later = f"{use['most_after_round_1']:,}" if use["most_after_round_1"] else ""
+        figures = (f"{use[name]:,}" for name in ("count", "least", "mean", "most"))
+        table.add_row(action, *figures, later)
+    return table
+
+
+def _build_table(title: str) -> Table:
+    # Narrow enough for 80 columns.
+    return Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+
+
+def _list_facts(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    totals, run = summary["totals"], summary["run"]
+    quality = f"{_show(summary['final_accuracy'], 4)} (loss {_show(summary['final_loss'], 4)})"
+    paid = format_amount(int(totals["rewards_wei"]))
+    return [
+        ("federation", _describe(run)),
+        ("accuracy", f"{quality} after {totals['finalized']} of {totals['rounds']} rounds"),
+        ("model", f"{summary['model_cid']} (version {summary['final_version']})"),
+        ("digest", summary["final_state_digest"]),
+        ("rewards", f"{paid} tokens paid to {len(summary['rewards'])} accounts"),
+        ("gas", _describe_gas(totals)),
+        ("disk", f"{totals['disk_bytes'] / _MEBI:.1f} MiB"),
+        ("seconds", _describe_seconds(summary)),
+    ]
+
+
+def _describe(run: dict[str, Any]) -> str:
+    mode = " in separate processes" if run["is_multiprocess"] else ""
+    return (
+        f"{run['agents']} agents, {run['validators']} validators{mode}; {run['dataset']}, "
+        f"{run['strategy']}, ledger {run['ledger']}, seed {run['seed']}"
+    )
+
+
+def _describe_gas(totals: dict[str, Any]) -> str:
+    if not totals["gas"]:
+        return "none: the ledger in memory takes no gas"
+    return f"{totals['gas']:,} in {totals['transactions']:,} transactions"
+
+
+def _describe_seconds(summary: dict[str, Any]) -> str:
+    stages = ", ".join(f"{name} {value:.1f}" for name, value in summary["seconds"].items())
+    return f"{summary['totals']['seconds']:.1f} ({stages})"
+
+
+def _show(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
