@@ -60,6 +60,13 @@ def verify_pins(folder):
     return len(pins)
 
 
+def test_openers__at_one_moment__all_succeed(start):
+    """SQLite itself refuses some of those that first open a database together."""
+    at = str(time.monotonic() + 2)
+    for opener in [start("open", at) for _ in range(8)]:
+        finish(opener)
+
+
 def test_writers_and_a_collector__together__lose_nothing(start, tmp_path):
     count = 60
     collector = start("collect", "4")

@@ -1,7 +1,6 @@
 import errno
 import fcntl
 import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -175,14 +174,3 @@ def test_write_file__content_that_turns_out_wrong__leaves_the_old(disk, tmp_path
         write_file(target, disk.iterate(cid, max_size=3 << 20), is_synced=False)
     assert target.read_bytes() == b"old"
     assert list(target.parent.iterdir()) == [target]
-
-
-def test_open__many_at_once__all_succeed(tmp_path):
-    """SQLite itself refuses some of those that first open a database together."""
-    for attempt in range(5):
-        with ThreadPoolExecutor(8) as pool:
-            stores = list(pool.map(DiskStore, [tmp_path / str(attempt)] * 8))
-        cid = stores[0].put_block(b"block", "x")
-        assert all(store.get_block(cid) == b"block" for store in stores)
-        for store in stores:
-            store.close()
