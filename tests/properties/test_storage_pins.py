@@ -67,6 +67,7 @@ class PinnedContent(RuleBasedStateMachine):
     def collect_everything(self):
         self.store.gc(min_age=0, now=self.now)
         pinned = {content for _, content in self.pins}
+        self.added = {content: at for content, at in self.added.items() if content in pinned}
         wanted = {
             block.cid.digest
             for content in pinned
