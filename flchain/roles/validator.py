@@ -58,15 +58,8 @@ class Validator:
         return acted or (self.upkeep is not None and self.upkeep.tick(seen))
 
     def endorse(self) -> None:
-        """Attest the policy and version 0, after deriving version 0 from the policy itself.
-
-        Raises ProofError if the task's initial state is another one.
-        """
-        initial = seal_initial_state(self.terms.policy)
-        task = self.terms.task
-        call = Endorse(self.context.task_id, task.policy_digest, initial.digest)
-        self.context.archive.publish(initial, f"task/{self.context.task_id}/version/0")
-        self.context.send(call, RoundId(0))
+        """Accept the task; see the function of this name."""
+        endorse(self.context, self.terms)
 
     def _act(self, seen: Observation) -> bool:
         if seen.phase is Phase.ATTEST:
@@ -155,6 +148,17 @@ class Validator:
             arrays = get_model_arrays(state, self.terms.policy)
             self._quality[digest] = self.trainer.evaluate(arrays, self.held_out)
         return self._quality[digest]
+
+
+def endorse(context: Context, terms: Terms) -> None:
+    """Accept a task's policy and version 0, after deriving version 0 from the policy.
+
+    The contract refuses with WrongEndorsement if the task's version 0 is another one.
+    """
+    initial = seal_initial_state(terms.policy)
+    context.archive.publish(initial, f"task/{context.task_id}/version/0")
+    call = Endorse(context.task_id, terms.task.policy_digest, initial.digest)
+    context.send(call, RoundId(0))
 
 
 def compare_content(own: Content, proposed: Content) -> Reason:
