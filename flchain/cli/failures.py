@@ -49,8 +49,10 @@ class Terminated(BaseException):
 def run_guarded(command: click.Command, arguments: Sequence[str]) -> int:
     """Run a click command; return the exit code after one line about what went wrong."""
     try:
-        with _terminable():
-            result = command.main(list(arguments), prog_name="flchain", standalone_mode=False)
+        with _terminable(), command.make_context("flchain", list(arguments)) as context:
+            result = command.invoke(context)
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
     except click.ClickException as error:
         error.show()
         return error.exit_code

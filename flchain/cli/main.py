@@ -10,7 +10,7 @@ from flchain.cli.failures import EXIT_CODES, run_guarded
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo:demo", "Run a whole federation on real data and show what it did."),
-    "simulate": ("demo:simulate", "Run a whole federation in memory."),
+    "simulate": ("demo:simulate", "Run a whole federation in memory, chain and store included."),
     "devnet": ("devnet:devnet", "Start, stop and look at a local chain."),
     "keys": ("keys:keys", "Make account keys."),
     "task": ("task:task", "Create, fund and show tasks."),
@@ -20,8 +20,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ledger": ("ledger:ledger", "Show what the chain recorded."),
     "model": ("model:model", "Get model versions."),
     "store": ("store:store", "Export, import and clean stored content."),
-    "verify": ("verify:verify", "Check every recorded result against chain and content."),
-    "console": ("console:console", "Open a Python console on the chain."),
+    "verify": ("verify:verify", "Check a task's results against the chain and the content, trusting neither."),
+    "console": ("console:console", "Open a Python console on the chain; a program on stdin is run line by line."),
 }
 """Where each command is, and its help line, so that `--help` imports none of them."""
 

@@ -127,3 +127,11 @@ def write_json(path: Path, document: dict[str, Any]) -> None:
         raise ConfigError(f"{path} cannot be written: {error.strerror}") from error
     finally:
         draft.unlink(missing_ok=True)
+
+
+def find_newest_store(data_dir: Path) -> Path:
+    """Return the newest run's store, whatever its ledger was. Raises ConfigError."""
+    for run in reversed(find_runs(data_dir)):
+        if run.store.is_dir():
+            return run.store
+    raise ConfigError(f"no store in {data_dir}: run `flchain demo` first, or name one with --store")

@@ -1,6 +1,6 @@
 """What a person sees of a running federation: bars on a terminal, plain lines elsewhere."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
@@ -116,3 +116,18 @@ def _count(seen: Observation) -> tuple[int, int]:
             return sum(vote.attempt == attempt for vote in live.votes), current.validators
         case _:
             return 0, 1
+
+
+@contextmanager
+def show_progress(*, is_quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """Yield a function of (label, done, total) that moves a bar on stderr."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn())
+    is_hidden = is_quiet or not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=is_hidden) as progress:
+        task = progress.add_task("", total=1)
+
+        def move(label: str, done: int, total: int) -> None:
+            progress.update(task, description=label, completed=done, total=total)
+
+        yield move

@@ -83,6 +83,15 @@ def split_evenly(rows: Dataset, count: int) -> tuple[Dataset, ...]:
     return tuple(rows.select(part) for part in np.array_split(np.arange(len(rows)), count))
 
 
+def name_runs(source: str, count: int) -> list[str]:
+    """Return the sources of the runs that `split_evenly` makes of "NAME:A-B"."""
+    known = _KNOWN.fullmatch(source)
+    if known is None or known[2] is None:
+        raise ConfigError(f"data {source!r} has no range of rows to split")
+    rows = np.array_split(np.arange(int(known[2]), int(known[3])), count)
+    return [f"{known[1]}:{part[0]}-{part[-1] + 1}" for part in rows]
+
+
 def parse_share(text: str, alpha: float, seed: int) -> Share:
     """Read "3/10" as the third of ten parts."""
     match = re.fullmatch(r"([1-9]\d{0,4})/([1-9]\d{0,4})", text)

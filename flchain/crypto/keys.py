@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from eth_account import Account
-from eth_account.hdaccount.mnemonic import Mnemonic
+from eth_account.hdaccount.mnemonic import Language, Mnemonic
 from eth_utils.address import is_hex_address, to_checksum_address
 
 from flchain.crypto.signing import LocalSigner
-from flchain.protocol.errors import ConfigError
+from flchain.protocol.errors import ConfigError, EncodingError
 from flchain.protocol.types import Address
 
 STRONG_ROUNDS = 262_144
 """Work factor of scrypt: about a second and 256 MiB for each guess of a password."""
+_KEY_SIZE = 32
 _OTHERS = 0o077
 _MAX_SIZE = 65_536
 
@@ -31,6 +32,8 @@ def create_keystore(
     `rounds` is scrypt's N, a power of two. Raises ConfigError if the file exists already or
     cannot be written.
     """
+    if len(private_key) != _KEY_SIZE:
+        raise EncodingError(f"a private key has {_KEY_SIZE} bytes, not {len(private_key)}")
     signer = LocalSigner(private_key)
     document = Account.encrypt(private_key, password, kdf="scrypt", iterations=rounds)
     _write_new(path, json.dumps(document, sort_keys=True))
@@ -65,7 +68,7 @@ def get_keystore_address(path: Path) -> Address:
 
 def build_mnemonic(entropy: bytes) -> str:
     """Return the BIP-39 phrase of 16 to 32 bytes; equal entropy gives equal keys."""
-    return str(Mnemonic("english").to_mnemonic(entropy))
+    return str(Mnemonic(Language.ENGLISH).to_mnemonic(entropy))
 
 
 def derive_private_key(mnemonic: str, index: int) -> bytes:

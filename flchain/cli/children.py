@@ -1,0 +1,155 @@
+"""Roles as processes of their own, which share nothing but the chain's RPC and the store.
+
+The parent holds one end of each child's stdin: when the parent is gone, however it went, the
+pipe closes and the children end by themselves.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from flchain.protocol.errors import AdapterError
+from flchain.roles.context import Notice
+
+_GRACE = 10.0
+"""Seconds that children get to end after SIGTERM."""
+_POLL = 0.05
+READY = "ready"
+
+
+@dataclass(frozen=True)
+class ChildSpec:
+    """One process: a name for its files, and the arguments after `flchain`."""
+
+    name: str
+    arguments: tuple[str, ...]
+
+
+@dataclass
+class Child:
+    """One process that was started."""
+
+    spec: ChildSpec
+    process: subprocess.Popen[bytes]
+    log: Path
+    is_ready: threading.Event = field(default_factory=threading.Event)
+    reader: threading.Thread | None = None
+
+    @property
+    def exit_code(self) -> int | None:
+        """How the process ended; None while it runs."""
+        return self.process.poll()
+
+    def get_complaint(self) -> str:
+        """Return the last line that the process wrote to stderr."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return lines[-1].removeprefix("error: ") if lines else "no message"
+
+
+class Children:
+    """Starts processes, reads what they report, and ends every one of them on leaving."""
+
+    def __init__(self, logs: Path, report: Callable[[Notice], None]) -> None:
+        """Write one log for each child into `logs`; pass notices to `report`."""
+        logs.mkdir(parents=True, exist_ok=True)
+        self._logs = logs
+        self._report = report
+        self.all: list[Child] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self, specs: Sequence[ChildSpec]) -> None:
+        """Start processes side by side."""
+        for spec in specs:
+            log = self._logs / f"{spec.name}.log"
+            with log.open("ab") as errors:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "flchain.cli.main", *spec.arguments],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    # Ctrl-C on the terminal is for the parent, which ends the children itself.
+                    start_new_session=True,
+                )
+            child = Child(spec, process, log)
+            self.all.append(child)
+            child.reader = threading.Thread(target=self._read, args=(child,), daemon=True)
+            child.reader.start()
+
+    def wait_until_ready(self, timeout: float) -> None:
+        """Wait until every child is at work. Raises AdapterError if one ends or is too slow."""
+        deadline = time.monotonic() + timeout
+        for child in self.all:
+            while not child.is_ready.wait(_POLL):
+                if child.exit_code is not None:
+                    raise AdapterError(f"{child.spec.name} did not start: {child.get_complaint()}")
+                if time.monotonic() >= deadline:
+                    raise AdapterError(
+                        f"{child.spec.name} is not ready after {timeout:.0f} s; see {child.log}",
+                        is_retryable=True,
+                    )
+
+    def find_ended(self) -> list[Child]:
+        """Return the children that have ended."""
+        return [child for child in self.all if child.exit_code is not None]
+
+    def wait(self, timeout: float) -> None:
+        """Wait until every child has ended by itself, or the time is over."""
+        deadline = time.monotonic() + timeout
+        while len(self.find_ended()) < len(self.all) and time.monotonic() < deadline:
+            time.sleep(_POLL)
+        for child in self.find_ended():
+            if child.reader is not None:
+                child.reader.join(timeout=1.0)
+
+    def stop(self) -> None:
+        """End every child: SIGTERM, and after a while SIGKILL for its whole group."""
+        for child in self.all:
+            _send(child, signal.SIGTERM)
+        self.wait(_GRACE)
+        for child in self.all:
+            _send(child, signal.SIGKILL)
+            child.process.wait()
+            for pipe in (child.process.stdin, child.process.stdout):
+                if pipe is not None:
+                    with suppress(OSError):
+                        pipe.close()
+
+    def _read(self, child: Child) -> None:
+        """Pass on what a child reports, and keep it in its log folder."""
+        if child.process.stdout is None:
+            return
+        with (self._logs / f"{child.spec.name}.jsonl").open("ab") as record:
+            for line in child.process.stdout:
+                record.write(line)
+                with suppress(ValueError, TypeError):
+                    notice = Notice(**json.loads(line))
+                    if notice.action == READY:
+                        child.is_ready.set()
+                    else:
+                        self._report(notice)
+
+
+def _send(child: Child, signum: int) -> None:
+    if child.exit_code is None:
+        with suppress(ProcessLookupError):
+            os.killpg(child.process.pid, signum)

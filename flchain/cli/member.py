@@ -1,0 +1,138 @@
+"""`flchain agent`, `validator` and `orchestrator`: one member of a task."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from flchain.cli.options import with_settings
+from flchain.config import Settings
+from flchain.protocol.types import Role
+
+_COMMON = ("chain", "store", "task", "key")
+
+
+@click.group()
+def agent() -> None:
+    """Take part with data: register, enrol, run, claim."""
+
+
+@click.group()
+def validator() -> None:
+    """Check results: register, enrol, endorse, run."""
+
+
+@click.group()
+def orchestrator() -> None:
+    """Move rounds forward: register, enrol, run."""
+
+
+def _add_membership(group: click.Group, role: Role) -> None:
+    """Add what every member does: join, claim, leave."""
+
+    @group.command(help="Stake and register this account, once for all tasks.")
+    @click.option("--stake", type=int, help="Whole tokens; default: what the role needs.")
+    @with_settings(*_COMMON)
+    def register(settings: Settings, stake: int | None) -> None:
+        _actions().register_member(settings, role, stake)
+
+    @group.command(help="Enrol in the task; it counts from two epochs later.")
+    @with_settings(*_COMMON)
+    def enrol(settings: Settings) -> None:
+        _actions().enrol_member(settings, role)
+
+    @group.command(help="Leave the task; duties in the live round remain.")
+    @with_settings(*_COMMON)
+    def leave(settings: Settings) -> None:
+        _actions().leave_task(settings)
+
+    @group.command(help="Begin to unbond the stake or, once that is over, pay it out.")
+    @with_settings(*_COMMON)
+    def withdraw(settings: Settings) -> None:
+        _actions().withdraw_stake(settings)
+
+    @group.command(help="Claim every reward of this account that is due.")
+    @with_settings(*_COMMON)
+    def claim(settings: Settings) -> None:
+        _actions().claim_member_rewards(settings)
+
+
+def _node_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option("--rounds", type=int, help="Stop after this round; default: the task's last."),
+        click.option("--poll", default=0.5, show_default=True, help="Seconds between two looks."),
+        click.option("--json", "is_json", is_flag=True, help="Print one JSON object per action."),
+        click.option("--with-parent", is_flag=True, hidden=True, help="End when stdin closes."),
+    ):
+        command = option(command)
+    return command
+
+
+def _data_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option("--data", required=True, metavar="SOURCE", help="Rows; see below."),
+        click.option("--share", metavar="I/N", help="Only the I-th of N Dirichlet parts."),
+        click.option("--alpha", default=0.5, show_default=True, help="Skew of the parts."),
+        click.option("--seed", default=7, show_default=True, help="Seed of the parts."),
+    ):
+        command = option(command)
+    return command
+
+
+_SOURCES = """\b
+Sources:
+  mnist[:A-B], mnist-test[:A-B], digits[:A-B]   rows A to B - 1 of a known set
+  FILE.npz                                      with the arrays inputs and labels
+  MODULE:FUNCTION                               Python that returns a Dataset
+"""
+
+
+@agent.command("run", epilog=_SOURCES)
+@_data_options
+@_node_options
+@click.option("--min-survivors", default=1, help="Refuse tasks that add up fewer updates.")
+@with_settings(*_COMMON, "mnist")
+def run_agent(settings: Settings, **options: Any) -> None:
+    """Train on own data in every round until the task's last."""
+    _nodes().run_agent(settings, **options)
+
+
+@validator.command("run", epilog=_SOURCES)
+@_data_options
+@_node_options
+@with_settings(*_COMMON, "mnist")
+def run_validator(settings: Settings, **options: Any) -> None:
+    """Endorse the task if need be, then attest and vote until its last round."""
+    _nodes().run_validator(settings, **options)
+
+
+@validator.command()
+@with_settings(*_COMMON)
+def endorse(settings: Settings) -> None:
+    """Check the task's policy and version 0 and accept them."""
+    _nodes().endorse_task(settings)
+
+
+@orchestrator.command("run")
+@_node_options
+@with_settings(*_COMMON)
+def run_orchestrator(settings: Settings, **options: Any) -> None:
+    """Open rounds, propose results and settle until the task's last round."""
+    _nodes().run_orchestrator(settings, **options)
+
+
+_add_membership(agent, Role.AGENT)
+_add_membership(validator, Role.VALIDATOR)
+_add_membership(orchestrator, Role.PROPOSER)
+
+
+def _actions() -> Any:
+    from flchain.cli import actions  # noqa: PLC0415 - web3 takes a second
+
+    return actions
+
+
+def _nodes() -> Any:
+    from flchain.cli import nodes  # noqa: PLC0415 - web3 takes a second
+
+    return nodes

@@ -1,0 +1,228 @@
+"""Long-running processes: one role of one account."""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from flchain.cli.passwords import load_signer
+from flchain.cli.session import Session, open_session
+from flchain.config import Settings
+from flchain.protocol.errors import ConfigError, FlchainError
+from flchain.protocol.types import Phase, Role, Seconds, TaskId
+from flchain.roles.context import Context, Notice
+from flchain.roles.daemon import Role as RunningRole
+from flchain.roles.daemon import run_role
+from flchain.roles.journal import DiskJournal
+from flchain.roles.observation import Observation, Watch
+from flchain.roles.orchestrator import Orchestrator
+from flchain.roles.payouts import claim_rewards
+from flchain.roles.terms import Floors, Terms, load_terms, verify_floors
+from flchain.roles.upkeep import Upkeep, is_over
+
+if TYPE_CHECKING:
+    from flchain.learning.data import Dataset
+
+PATIENCE = Seconds(20)
+"""How long a member waits before it does the orchestrator's work."""
+
+
+@dataclass(frozen=True)
+class NodeOptions:
+    """How a process runs. `rounds` None means until the task ends."""
+
+    rounds: int | None
+    poll: float
+    is_json: bool
+    with_parent: bool
+
+
+@dataclass(frozen=True)
+class Node:
+    """One account's place in one task, before its role is built."""
+
+    session: Session
+    context: Context
+    terms: Terms
+    options: NodeOptions
+
+    def build_upkeep(self, patience: Seconds) -> Upkeep:
+        """Return the upkeep that this member does."""
+        return Upkeep(self.context, self.terms, patience, self.options.rounds)
+
+
+def run_agent(
+    settings: Settings,
+    *,
+    data: str,
+    share: str | None,
+    alpha: float,
+    seed: int,
+    min_survivors: int,
+    **options: object,
+) -> None:
+    """Run an agent until the task's last round, then claim."""
+    from flchain.learning.training import get_trainer  # noqa: PLC0415 - not for orchestrators
+    from flchain.roles.agent import Agent  # noqa: PLC0415
+
+    rows = _load_data(settings, data, share, alpha, seed)
+    with _open_node(settings, "agent", Role.AGENT, options) as node:
+        verify_floors(node.terms, Floors(min_survivors))
+        trainer = get_trainer(node.terms.policy.model)
+        upkeep = node.build_upkeep(PATIENCE)
+        _run(node, Agent(node.context, node.terms, trainer, rows, upkeep))
+
+
+def run_validator(
+    settings: Settings,
+    *,
+    data: str,
+    share: str | None,
+    alpha: float,
+    seed: int,
+    **options: object,
+) -> None:
+    """Endorse the task if that is still to be done, then run until its last round and claim."""
+    from flchain.learning.training import get_trainer  # noqa: PLC0415 - not for orchestrators
+    from flchain.roles.validator import Validator  # noqa: PLC0415
+
+    rows = _load_data(settings, data, share, alpha, seed)
+    with _open_node(settings, "validator", Role.VALIDATOR, options) as node:
+        trainer = get_trainer(node.terms.policy.model)
+        role = Validator(node.context, node.terms, trainer, rows, node.build_upkeep(PATIENCE))
+        if not _has_endorsed(node):
+            role.endorse()
+        _run(node, role)
+
+
+def endorse_task(settings: Settings) -> None:
+    """Derive version 0 from the policy and accept the task."""
+    from flchain.roles.validator import endorse  # noqa: PLC0415 - not for orchestrators
+
+    options = asdict(NodeOptions(rounds=None, poll=1.0, is_json=False, with_parent=False))
+    with _open_node(settings, "validator", Role.VALIDATOR, options) as node:
+        endorse(node.context, node.terms)
+        click.echo(f"{node.context.signer.address} endorsed task {node.context.task_id}")
+
+
+def run_orchestrator(settings: Settings, **options: object) -> None:
+    """Open rounds, propose and settle until the task's last round."""
+    with _open_node(settings, "orchestrator", Role.PROPOSER, options) as node:
+        _run(node, Orchestrator(node.build_upkeep(Seconds(0))), is_paid=False)
+
+
+@contextmanager
+def _open_node(
+    settings: Settings, name: str, role: Role, options: dict[str, object]
+) -> Iterator[Node]:
+    """Open chain and store for an enrolled account. Raises ConfigError if it is not enrolled."""
+    node_options = NodeOptions(**options)  # type: ignore[arg-type]  # click checked the types
+    if node_options.with_parent:
+        end_with_parent()
+    signer = load_signer(settings)
+    with open_session(settings) as session:
+        task_id = session.get_task_id()
+        terms = load_terms(session.ledger, session.store, task_id)
+        member = session.ledger.get_member(task_id, signer.address)
+        if member.role != role or member.left_at:
+            raise ConfigError(
+                f"{signer.address} is not enrolled in task {task_id} as {name}: "
+                f"run `flchain {name} enrol`"
+            )
+        journal = DiskJournal(session.get_journal_folder(name, signer.address))
+        report = print_json_notice if node_options.is_json else print_notice
+        context = Context(name, session.ledger, session.store, signer, task_id, journal, report)
+        yield Node(session, context, terms, node_options)
+
+
+def _run(node: Node, role: RunningRole, *, is_paid: bool = True) -> None:
+    """Run a role to the end and claim what it earned."""
+    context, options = node.context, node.options
+    watch = Watch(context.ledger, context.task_id)
+    context.notify("ready", watch.observe().round.round, 0.0)
+    run_role(
+        role,
+        watch,
+        until=_build_until(node),
+        idle=lambda _: time.sleep(options.poll),
+        on_error=_print_error,
+    )
+    if is_paid:
+        claim_all(context, watch, lambda: time.sleep(options.poll))
+
+
+def claim_all(context: Context, watch: Watch, idle: Callable[[], None]) -> None:
+    """Claim every reward of an account, once those of the last round are due."""
+    seen = watch.observe()
+    published = [past.rewards for past in seen.past.rounds.values()]
+    due = max((item.claimable_from for item in published if item), default=seen.now)
+    while seen.now < due:
+        idle()
+        seen = watch.observe()
+    claim_rewards(context, seen, set())
+
+
+def _build_until(node: Node) -> Callable[[Observation], bool]:
+    """Return the test for the end: the last round is over, or the task closed."""
+    last = node.terms.task.max_rounds
+    rounds = last if node.options.rounds is None else min(node.options.rounds, last)
+    ledger, task_id = node.context.ledger, node.context.task_id
+
+    def until(seen: Observation) -> bool:
+        if is_over(seen, rounds):
+            return True
+        is_between = seen.phase in (Phase.NONE, Phase.ENDED)
+        return is_between and ledger.get_task_status(task_id).is_closed
+
+    return until
+
+
+def end_with_parent() -> None:
+    """Terminate this process when whoever holds the other end of stdin is gone."""
+
+    def wait() -> None:
+        while sys.stdin.buffer.read(1):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def print_notice(notice: Notice) -> None:
+    """Print one line about what the role did."""
+    gas = f", {notice.gas:,} gas" if notice.gas else ""
+    values = "".join(f", {name} {value:.4f}" for name, value in notice.values.items())
+    click.echo(f"round {notice.round}: {notice.action} {notice.seconds:.2f} s{gas}{values}")
+
+
+def print_json_notice(notice: Notice) -> None:
+    """Print what the role did for a program that reads along."""
+    sys.stdout.write(json.dumps(asdict(notice)) + "\n")
+    sys.stdout.flush()
+
+
+def _print_error(error: FlchainError) -> None:
+    click.echo(f"trying again: {error}", err=True)
+
+
+def _has_endorsed(node: Node) -> bool:
+    task_id: TaskId = node.context.task_id
+    return node.context.ledger.get_member(task_id, node.context.signer.address).has_endorsed
+
+
+def _load_data(
+    settings: Settings, data: str, share: str | None, alpha: float, seed: int
+) -> "Dataset":
+    from flchain.cli.sources import load_rows, parse_share, take_share  # noqa: PLC0415
+
+    part = None if share is None else parse_share(share, alpha, seed)
+    rows = load_rows(data, settings.mnist)
+    return rows if part is None else take_share(rows, part)

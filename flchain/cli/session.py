@@ -1,0 +1,96 @@
+"""The chain and the store that a command talks to, opened and closed again."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from flchain.chain.base import Ledger
+from flchain.chain.deployment import AddressBook
+from flchain.chain.devnet import DevnetConfig, attach_devnet, start_devnet
+from flchain.chain.ethereum import EthereumLedger, connect
+from flchain.cli.runs import Run, find_newest
+from flchain.config import Settings
+from flchain.protocol.errors import ConfigError
+from flchain.protocol.types import TaskId
+from flchain.storage.base import ContentStore
+from flchain.storage.opening import open_store
+
+BOOK = "deployment.json"
+"""Address book of a deployment: in a run's folder, or in the working folder."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """An open chain; `run` is None on a node that the user named."""
+
+    settings: Settings
+    rpc_url: str
+    book: AddressBook
+    ledger: Ledger
+    store: ContentStore
+    run: Run | None
+
+    def get_task_id(self) -> TaskId:
+        """Return the task that was named, the run's, or the chain's only one."""
+        if self.settings.task is not None:
+            return TaskId(self.settings.task)
+        if self.run is not None and self.run.record is not None and self.run.record.task:
+            return TaskId(self.run.record.task)
+        tasks = self.ledger.get_task_count()
+        if tasks == 1:
+            return TaskId(1)
+        raise ConfigError(f"the chain has {tasks} tasks; name one with --task")
+
+    def get_journal_folder(self, role: str, account: str) -> Path:
+        """Return where one role of one account writes its journal."""
+        base = self.run.folder if self.run is not None else self.settings.data_dir
+        place = f"{self.ledger.chain_id}-{self.ledger.addresses.round_manager}"
+        return base / "journals" / place / f"{role}-{account}"
+
+
+@contextmanager
+def open_session(settings: Settings) -> Iterator[Session]:
+    """Open the node that the settings name, or resume the newest saved devnet.
+
+    A devnet that was resumed is saved and stopped again; one that runs is left alone. Raises
+    ConfigError if there is neither, or if chain and address book do not fit.
+    """
+    with ExitStack() as stack:
+        if settings.rpc is not None:
+            run, url = None, settings.rpc
+            path = settings.addresses or Path.cwd() / BOOK
+        else:
+            run = find_newest(settings.data_dir)
+            url = stack.enter_context(open_run(run, settings))
+            path = settings.addresses or run.folder / BOOK
+        ledger = connect(url, path)
+        _verify_chain(ledger, settings)
+        store = _open_store(settings, run)
+        stack.callback(store.close)
+        yield Session(settings, url, AddressBook.load(path), ledger, store, run)
+
+
+@contextmanager
+def open_run(run: Run, settings: Settings) -> Iterator[str]:
+    """Yield the RPC address of a run's devnet, started for the time being if it does not run."""
+    running = attach_devnet(run.chain)
+    if running is not None:
+        yield running.rpc_url
+        return
+    with start_devnet(DevnetConfig(folder=run.chain, anvil=settings.anvil, port=0)) as devnet:
+        yield devnet.rpc_url
+
+
+def _open_store(settings: Settings, run: Run | None) -> ContentStore:
+    folder = run.folder if run is not None else settings.data_dir
+    url = settings.store or f"file:{run.store if run is not None else folder / 'store'}"
+    return open_store(url, folder=folder / "pins")
+
+
+def _verify_chain(ledger: EthereumLedger, settings: Settings) -> None:
+    wanted = settings.chain_id
+    if wanted is not None and ledger.chain_id != wanted:
+        raise ConfigError(
+            f"the node is on chain {ledger.chain_id}, not {wanted}; correct --rpc or --chain-id"
+        )

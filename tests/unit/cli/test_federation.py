@@ -1,0 +1,185 @@
+"""A federation in memory, from the first account to the summary."""
+
+import io
+import json
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from flchain.cli import federation as federation_module
+from flchain.cli.federation import Progress, Venue, found, play, run_here, sum_rewards
+from flchain.cli.plans import Choice, build_plan, choose
+from flchain.cli.runs import create_run
+from flchain.cli.screen import Screen
+from flchain.cli.tables import format_amount, print_summary
+from flchain.cli.venues import open_memory_venue
+from flchain.config import Settings
+from flchain.protocol.errors import ConfigError
+from flchain.protocol.types import Role
+from flchain.roles.simulation import derive_cast, derive_mnemonic
+
+CHOICE = Choice(
+    agents=4,
+    validators=3,
+    rounds=2,
+    seed=7,
+    alpha=0.5,
+    strategy="fedavg",
+    dataset="digits",
+    ledger="memory",
+)
+
+
+def run(tmp_path, choice=CHOICE):
+    settings = Settings(tmp_path)
+    outline, _ = choose(choice, settings, "simulate")
+    plan = build_plan(outline, settings)
+    folder = create_run(tmp_path, "20260101-000000")
+    console = Console(file=io.StringIO(), width=100)
+    with Screen(console, choice.rounds) as screen, open_memory_venue(
+        plan, folder, is_stored=False
+    ) as venue:
+        progress = Progress(screen)
+        task_id = found(plan, venue, progress)
+        document = play(plan, venue, task_id, progress, run_here)
+        check_ledger(venue, task_id, document)
+    return document, console.file.getvalue()
+
+
+def check_ledger(venue: Venue, task_id, document):
+    """The summary says what the ledger says."""
+    ledger = venue.ledger
+    assert int(document["totals"]["rewards_wei"]) == sum(sum_rewards(ledger, task_id).values())
+    newest = ledger.get_latest_version(task_id)
+    assert document["final_version"] == newest
+    assert document["final_state_digest"] == ledger.get_state_digest(task_id, newest).hex()
+    for account, amount in document["rewards"].items():
+        assert ledger.get_balance(account) == int(amount)
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory):
+    return run(tmp_path_factory.mktemp("federation"))
+
+
+def test_federation__two_rounds__both_final_and_the_model_learns(result):
+    document, _ = result
+    rows = document["rounds"]
+    assert [row["outcome"] for row in rows] == ["FINALIZED", "FINALIZED"]
+    assert [row["version"] for row in rows] == [1, 2]
+    assert rows[1]["loss"] < rows[0]["loss"]
+    assert document["final_accuracy"] == rows[1]["accuracy"] > 0.3
+
+
+def test_summary__document__everything_that_is_promised(result):
+    document, _ = result
+    assert json.loads(json.dumps(document)) == document
+    for row in document["rounds"]:
+        assert row["participants"] == row["members"] == 4
+        assert {"submit", "attest", "vote", "total"} <= set(row["seconds"])
+        assert row["model_cid"].startswith("baf")
+    assert document["model_cid"] == document["rounds"][-1]["model_cid"]
+    assert document["totals"]["updates"] == 8
+    assert document["seconds_by_phase"]["submit"] > 0
+    assert set(document["seconds"]) == {"setup", "rounds", "claims"}
+
+
+def test_summary__every_member__is_paid(result):
+    document, _ = result
+    cast = derive_cast(derive_mnemonic(7), 4, 3)
+    paid = {signer.address for signer, role in cast.members if role is not Role.PROPOSER}
+    assert set(document["rewards"]) == paid
+
+
+def test_screen__not_a_terminal__one_line_for_each_round(result):
+    _, text = result
+    lines = text.strip().splitlines()
+    assert [line.split()[:2] for line in lines] == [["round", "1"], ["round", "2"]]
+
+
+def test_tables__summary__accuracy_digest_and_hints(result):
+    document, _ = result
+    console = Console(file=io.StringIO(), width=80)
+    print_summary(console, document, ["flchain verify --all"])
+    text = console.file.getvalue()
+    assert f"{document['final_accuracy']:.4f}" in text
+    assert document["final_state_digest"] in text
+    assert "flchain verify --all" in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_federation__same_seed_other_number_of_threads__same_digest(
+    result, tmp_path, monkeypatch, workers
+):
+    monkeypatch.setattr(federation_module, "WORKERS", workers)
+    again, _ = run(tmp_path)
+    assert again["final_state_digest"] == result[0]["final_state_digest"]
+    assert [row["loss"] for row in again["rounds"]] == [
+        row["loss"] for row in result[0]["rounds"]
+    ]
+
+
+def test_federation__other_seed__other_digest(result, tmp_path):
+    other, _ = run(tmp_path, replace(CHOICE, seed=8))
+    assert other["final_state_digest"] != result[0]["final_state_digest"]
+
+
+def test_federation__strategy_with_server_state__runs_to_the_end(tmp_path):
+    document, _ = run(tmp_path, replace(CHOICE, strategy="mimelite"))
+    assert document["totals"]["finalized"] == 2
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 1), (70, 3)])
+def test_federation__few_or_many_members__policy_fits(tmp_path, size):
+    agents, validators = size
+    choice = replace(CHOICE, agents=agents, validators=validators, rounds=1)
+    document, _ = run(tmp_path, choice)
+    assert document["rounds"][0]["participants"] == agents
+    assert document["totals"]["finalized"] == 1
+
+
+@pytest.mark.parametrize("name", ["agents", "validators", "rounds"])
+def test_choice__nobody_or_nothing__is_refused(tmp_path, name):
+    with pytest.raises(ConfigError, match="at least 1"):
+        choose(replace(CHOICE, **{name: 0}), Settings(tmp_path), "demo")
+
+
+def test_choice__processes_without_a_chain__is_refused(tmp_path):
+    choice = replace(CHOICE, is_multiprocess=True)
+    with pytest.raises(ConfigError):
+        choose(choice, Settings(tmp_path), "demo")
+
+
+def test_choice__named_anvil_is_missing__is_refused(tmp_path):
+    settings = Settings(tmp_path, anvil=tmp_path / "anvil")
+    with pytest.raises(ConfigError, match="Anvil"):
+        choose(replace(CHOICE, ledger=None), settings, "demo")
+
+
+def test_choice__nothing_installed__digits_in_memory_and_says_so(tmp_path, monkeypatch):
+    def find_nothing(_configured):
+        raise ConfigError("none")
+
+    monkeypatch.setattr("flchain.cli.plans.find_anvil", find_nothing)
+    monkeypatch.setattr("flchain.cli.plans.find_mnist", lambda _configured: None)
+    choice = replace(CHOICE, ledger=None, dataset=None)
+    outline, missing = choose(choice, Settings(tmp_path), "demo")
+    assert (outline.ledger, outline.dataset) == ("memory", "digits")
+    assert len(missing) == 2
+
+
+@pytest.mark.parametrize(
+    ("wei", "text"),
+    [
+        (0, "0"),
+        (10**18, "1"),
+        (1234567 * 10**18, "1,234,567"),
+        (15 * 10**17, "1.5"),
+        (10**12, "0.000001"),
+        (2999999999999999999000, "2,999.999999"),
+    ],
+)
+def test_amount__in_wei__whole_tokens(wei, text):
+    assert format_amount(wei) == text

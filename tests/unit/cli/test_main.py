@@ -1,0 +1,96 @@
+"""The command's outline: help without imports, exit codes, one line for each error."""
+
+import subprocess
+import sys
+from importlib import import_module
+
+import click
+import pytest
+
+from flchain.cli.failures import EXIT_CODES, Terminated, run_guarded
+from flchain.cli.main import COMMANDS, cli
+from flchain.protocol import errors
+
+
+def run_raising(error):
+    @click.command()
+    def command():
+        raise error
+
+    return run_guarded(command, [])
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_command__help_line__is_that_of_the_command(name):
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    command = getattr(import_module(f"flchain.cli.{module}"), attribute)
+    assert command.help.splitlines()[0] == COMMANDS[name][1]
+
+
+def test_help__heavy_packages__are_not_imported():
+    code = (
+        "import sys; from flchain.cli.main import cli\n"
+        "cli.main(['--help'], standalone_mode=False)\n"
+        "heavy = {'web3', 'torch', 'numpy', 'rich', 'eth_account', 'sklearn'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_orchestrator__modules__no_torch():
+    code = (
+        "import sys, flchain.cli.nodes, flchain.roles.validator\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_help__every_exit_code__is_listed(capsys):
+    assert run_guarded(cli, ["--help"]) == 0
+    text = capsys.readouterr().out
+    for code, meaning in EXIT_CODES.items():
+        assert f"{code:<5} {meaning}" in text
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.FlchainError("x"), 1),
+        (errors.EncodingError("x"), 10),
+        (errors.ProofError("x"), 11),
+        (errors.ProtocolError("x"), 12),
+        (errors.AdapterError("x"), 13),
+        (errors.ConfigError("x"), 14),
+        (KeyboardInterrupt(), 130),
+        (Terminated(), 143),
+    ],
+)
+def test_error__of_each_branch__its_exit_code_and_one_line(capsys, error, code):
+    assert run_raising(error) == code
+    assert code in EXIT_CODES
+    streams = capsys.readouterr()
+    assert streams.out == ""
+    assert streams.err.startswith("error: ")
+    assert streams.err.count("\n") == 1
+
+
+def test_error__message_of_several_lines__one_line(capsys):
+    run_raising(errors.ConfigError("first\n  second"))
+    assert capsys.readouterr().err == "error: first second\n"
+
+
+def test_error__unexpected__line_names_the_file_with_the_traceback(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert run_raising(RuntimeError("boom")) == 70
+    streams = capsys.readouterr()
+    (log,) = tmp_path.iterdir()
+    assert str(log) in streams.err
+    assert streams.err.count("\n") == 1
+    assert "Traceback" not in streams.err
+    assert "boom" in log.read_text()
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["demo", "--agents", "many"], ["keys", "new"]])
+def test_usage__wrong__exit_code_2(arguments):
+    assert run_guarded(cli, arguments) == 2
