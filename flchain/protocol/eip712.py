@@ -1,8 +1,8 @@
 """EIP-712 digests of everything that one account signs for another to send.
 
 The types are those of the contracts; a signature binds one chain and one contract through
-its `Domain`. Signatures that stay valid for one call alone carry the signer's nonce; those
-about a round carry its round key, which the contract accepts once.
+its `Domain`. A signature works once: it carries a nonce, or something that is accepted once, such
+as a keys digest or a round key.
 """
 
 from dataclasses import dataclass
@@ -15,11 +15,9 @@ from flchain.protocol.records import Vote
 from flchain.protocol.types import Address, Bitmap, Digest, TaskId, Timestamp, Wei
 
 DOMAIN = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
-REGISTRATION = (
-    "Registration(uint8 roles,uint96 stake,bytes32 keysDigest,uint256 nonce,uint40 deadline)"
-)
+REGISTRATION = "Registration(uint8 roles,uint96 stake,bytes32 keysDigest,uint40 deadline)"
 STAKE_INCREASE = "StakeIncrease(uint96 amount,uint256 nonce,uint40 deadline)"
-UNBONDING = "Unbonding(uint256 nonce,uint40 deadline)"
+UNBONDING = "Unbonding(bytes32 keysDigest,uint40 deadline)"
 ENROLMENT = "Enrolment(uint64 taskId,uint8 role,uint256 nonce,uint40 deadline)"
 LEAVE = "Leave(uint64 taskId,uint256 nonce,uint40 deadline)"
 ENDORSEMENT = "Endorsement(uint64 taskId,bytes32 policyDigest,bytes32 initialState,uint40 deadline)"
@@ -58,30 +56,28 @@ def compute_signing_digest(domain: Domain, struct_hash: Digest) -> Digest:
     return Digest(keccak(b"\x19\x01" + compute_domain_separator(domain) + struct_hash))
 
 
-def hash_registration(
-    roles: int, stake: Wei, keys_digest: Digest, nonce: int, deadline: Timestamp
-) -> Digest:
-    """Return what `RegisterWithSig` signs."""
-    return _hash_struct(REGISTRATION, roles, stake, keys_digest, nonce, deadline)
+def hash_registration(roles: int, stake: Wei, keys_digest: Digest, deadline: Timestamp) -> Digest:
+    """Return what `RegisterWithSig` signs; a keys digest works once, so it needs no nonce."""
+    return _hash_struct(REGISTRATION, roles, stake, keys_digest, deadline)
 
 
 def hash_stake_increase(amount: Wei, nonce: int, deadline: Timestamp) -> Digest:
-    """Return what `IncreaseStakeWithSig` signs."""
+    """Return what `IncreaseStakeWithSig` signs; the nonce is the agent registry's."""
     return _hash_struct(STAKE_INCREASE, amount, nonce, deadline)
 
 
-def hash_unbonding(nonce: int, deadline: Timestamp) -> Digest:
-    """Return what `BeginUnbondingWithSig` signs."""
-    return _hash_struct(UNBONDING, nonce, deadline)
+def hash_unbonding(keys_digest: Digest, deadline: Timestamp) -> Digest:
+    """Return what `BeginUnbondingWithSig` signs: the end of one registration."""
+    return _hash_struct(UNBONDING, keys_digest, deadline)
 
 
 def hash_enrolment(task_id: TaskId, role: int, nonce: int, deadline: Timestamp) -> Digest:
-    """Return what `EnrolWithSig` signs."""
+    """Return what `EnrolWithSig` signs; the nonce is the member's in this task."""
     return _hash_struct(ENROLMENT, task_id, role, nonce, deadline)
 
 
 def hash_leave(task_id: TaskId, nonce: int, deadline: Timestamp) -> Digest:
-    """Return what `LeaveTaskWithSig` signs."""
+    """Return what `LeaveTaskWithSig` signs; the nonce is the member's in this task."""
     return _hash_struct(LEAVE, task_id, nonce, deadline)
 
 

@@ -114,16 +114,13 @@ class Member:
     left_at: Timestamp = _NEVER
     """Time of leaving; zero while enrolled."""
     submitted_round: RoundId = _NO_ROUND
-    voted_round: RoundId = _NO_ROUND
-    voted_attempt: int = 0
-    """Newest attempt that it voted on in `voted_round`."""
-    last_ballot: int = 0
-    """The task's ballot count when the member was last seen."""
     barred_round: RoundId = _NO_ROUND
     """Newest round in which its proposal was proven wrong."""
-    rank_index: int = 0
-    """Place in the list of proposers."""
+    place: int = 0
+    """Place in the list of proposers, or the validator's seat; 0 for an agent."""
     has_endorsed: bool = False
+    nonce: int = 0
+    """Times that it enrolled: its signatures about this task bind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +154,6 @@ class Submissions:
 class Ballot:
     """The newest vote of a task."""
 
-    number: int = 0
-    """Votes concluded in this task so far: the clock for inactive validators."""
     propose_open: Timestamp = _NEVER
     """When proposing opened for this attempt; zero means the close of ATTEST."""
     vote_close: Timestamp = _NEVER
@@ -177,6 +172,8 @@ class Ballot:
     """Distinct (reason, counter content) pairs among the WRONG votes."""
     top_reject: int = 0
     """Most votes for one such pair."""
+    voted: int = 0
+    """Bitmap of the seats that have voted, and of the proposer's own, which may not."""
 
 
 @dataclass(frozen=True, slots=True)

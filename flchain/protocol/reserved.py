@@ -93,12 +93,11 @@ class Reserve(Call):
 
 @dataclass(frozen=True, slots=True)
 class Release(Call):
-    """Return a reserve to the budget; reserved for the round manager."""
+    """Return the live round's reserve; reserved for the round manager."""
 
     contract = "RewardDistributor"
     function = "release"
     task_id: TaskId
-    amount: Wei
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +111,6 @@ class PublishRewards(Call):
     root: Digest
     total: Wei
     payout_bps: Bps
-    reserved: Wei
     claim_delay: Seconds
     claim_window: Seconds
 

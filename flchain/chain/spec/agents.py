@@ -282,15 +282,16 @@ def process_register_with_permit(state: State, env: Env, call: RegisterWithPermi
 
 
 def process_register_with_sig(state: State, env: Env, call: RegisterWithSig) -> list[Event]:
-    """Register `agent` on its signature; the stake is `agent`'s."""
+    """Register `agent` on its signature; the stake is `agent`'s.
+
+    The keys digest, which works once, stands in for a nonce.
+    """
     registry = state.config.addresses.agent_registry
     verify_deadline(env, call.deadline)
-    nonce = get_nonce(state, registry, call.agent)
-    signed = hash_registration(call.roles, call.stake, call.keys_digest, nonce, call.deadline)
+    signed = hash_registration(call.roles, call.stake, call.keys_digest, call.deadline)
     verify_signed(state.config, registry, call.agent, signed, call.signature)
     verify_registration(state, call.agent, call)
     verify_deposit(state, call.agent, call.stake)
-    use_nonce(state, registry, call.agent)
     return register(state, env, call.agent, call)
 
 
@@ -323,13 +324,15 @@ def process_begin_unbonding(state: State, env: Env, _call: BeginUnbonding) -> li
 def process_begin_unbonding_with_sig(
     state: State, env: Env, call: BeginUnbondingWithSig
 ) -> list[Event]:
-    """Start to unbond `agent`'s stake on its signature."""
+    """Start to unbond `agent`'s stake on its signature.
+
+    The signature names the keys of the registration that it ends.
+    """
     registry = state.config.addresses.agent_registry
     verify_deadline(env, call.deadline)
-    signed = hash_unbonding(get_nonce(state, registry, call.agent), call.deadline)
+    signed = hash_unbonding(get_agent(state, call.agent).keys_digest, call.deadline)
     verify_signed(state.config, registry, call.agent, signed, call.signature)
     verify_unbonding(state, call.agent)
-    use_nonce(state, registry, call.agent)
     return begin_unbonding(state, env, call.agent)
 
 

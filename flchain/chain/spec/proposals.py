@@ -7,7 +7,13 @@ order that the round key rotates, and the last rank is open to every active memb
 from dataclasses import replace
 
 from flchain.chain.spec import agents
-from flchain.chain.spec.rounds import get_phase, get_rank, get_survivors, verify_round
+from flchain.chain.spec.rounds import (
+    get_phase,
+    get_rank,
+    get_survivors,
+    is_entitled,
+    verify_round,
+)
 from flchain.chain.spec.state import Book, Config, Env, State, get_book, get_round_key
 from flchain.chain.spec.tasks import is_active
 from flchain.protocol.calls import Propose
@@ -22,7 +28,15 @@ from flchain.protocol.reverts import (
     RewardTooHigh,
     WrongPhase,
 )
-from flchain.protocol.types import ZERO_ADDRESS, ZERO_DIGEST, Address, Phase, TaskId, Timestamp
+from flchain.protocol.types import (
+    ZERO_ADDRESS,
+    ZERO_DIGEST,
+    Address,
+    Phase,
+    Role,
+    TaskId,
+    Timestamp,
+)
 
 
 def get_proposer(state: State, task_id: TaskId, time: Timestamp) -> tuple[int, Address]:
@@ -102,7 +116,10 @@ def record_proposal(
 
 
 def process_propose(state: State, env: Env, call: Propose) -> list[Event]:
-    """Propose the round's result and open the vote on it; locks the bond."""
+    """Propose the round's result and open the vote on it; locks the bond.
+
+    A proposer with a seat may not vote on its own proposal, and is not silent in that vote.
+    """
     verify_round(get_book(state, call.task_id), call.round)
     verify_proposing(state, call.task_id, env.time)
     rank = verify_proposer(state, env, call.task_id)
@@ -114,6 +131,9 @@ def process_propose(state: State, env: Env, call: Propose) -> list[Event]:
     book.ballot = replace(
         book.ballot, vote_close=vote_close, rank=rank, is_live=True, is_extended=False
     )
+    member = book.members[env.sender]
+    has_seat = is_entitled(state.config, book.round, member, Role.VALIDATOR)
+    book.heard = frozenset({member.place} if has_seat else ())
     if book.task.proposal_bond == 0:
         return [recorded]
     return [recorded, *agents.lock_bond(state, env.sender, book.task.proposal_bond)]

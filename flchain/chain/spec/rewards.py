@@ -100,10 +100,10 @@ def reserve(state: State, task_id: TaskId, amount: Wei) -> None:
     state.budgets[task_id] = Budget(Wei(budget.available - amount), Wei(budget.reserved + amount))
 
 
-def release(state: State, task_id: TaskId, amount: Wei) -> None:
-    """Return a round's reserve to the budget."""
+def release(state: State, task_id: TaskId) -> None:
+    """Return the live round's reserve to the budget."""
     budget = get_budget(state, task_id)
-    state.budgets[task_id] = Budget(Wei(budget.available + amount), Wei(budget.reserved - amount))
+    state.budgets[task_id] = Budget(Wei(budget.available + budget.reserved))
 
 
 def publish_rewards(
@@ -117,10 +117,7 @@ def publish_rewards(
     task, proposal = book.task, book.proposal
     payout = compute_share(proposal.reward_total, payout_bps)
     budget = get_budget(state, task_id)
-    state.budgets[task_id] = Budget(
-        Wei(budget.available + task.round_reserve - payout),
-        Wei(budget.reserved - task.round_reserve),
-    )
+    state.budgets[task_id] = Budget(Wei(budget.available + budget.reserved - payout))
     claimable_from = Timestamp(env.time + task.claim_delay)
     expires_at = Timestamp(claimable_from + task.claim_window)
     state.distributions[task_id, number] = Distribution(

@@ -165,7 +165,7 @@ def verify_members(book: Book, members: Population) -> None:
 
 def verify_round(book: Book, number: RoundId) -> None:
     """Raise WrongRound unless `number` is the newest round."""
-    if number == 0 or book.round.round != number:
+    if book.round.round != number:
         raise WrongRound(book.round.round, number)
 
 
@@ -280,8 +280,8 @@ def process_open_round(state: State, env: Env, call: OpenRound) -> list[Event]:
         w_max=book.task.w_max,
     )
     book.submissions = Submissions(empty_chain(get_round_key(state.config, call.task_id, number)))
-    book.attestations, book.votes = {}, {}
-    book.ballot = Ballot(number=book.ballot.number)
+    book.attestations, book.votes, book.heard = {}, {}, frozenset()
+    book.ballot = Ballot()
     rewards.reserve(state, call.task_id, book.task.round_reserve)
     return [RoundOpened(call.task_id, number, parent, members.agents, members.validators)]
 

@@ -8,17 +8,23 @@ from dataclasses import replace
 
 from flchain.chain.spec import agents, models, rewards
 from flchain.chain.spec.rounds import get_doom, get_phase
-from flchain.chain.spec.state import Book, Env, State, get_book
+from flchain.chain.spec.state import Absence, Book, Config, Env, State, compute_epoch, get_book
 from flchain.chain.spec.votes import Decision, compute_decision, get_ballot
 from flchain.protocol.calls import Settle
 from flchain.protocol.digests import compute_quorum
 from flchain.protocol.events import Event, ProposalVoided, RoundSettled, VoteExtended
 from flchain.protocol.reverts import WrongPhase
 from flchain.protocol.rewards import WHOLE
-from flchain.protocol.types import Outcome, Phase, TaskId, Timestamp
+from flchain.protocol.types import Outcome, Phase, Seconds, TaskId, Timestamp
 
 MAX_DOUBLINGS = 6
 MAX_STREAK = 255
+OUTCOMES = {
+    Decision.FINAL: Outcome.FINALIZED,
+    Decision.WORSE: Outcome.REJECTED_QUALITY,
+    Decision.MISSING: Outcome.ABORTED_DATA_LOST,
+}
+"""How decisions end a round; the others void the proposal."""
 
 
 def get_decision(book: Book) -> Decision:
@@ -39,91 +45,121 @@ def extend_vote(book: Book, env: Env, task_id: TaskId) -> VoteExtended:
     return VoteExtended(task_id, book.round.round, book.ballot.attempt, vote_close)
 
 
-def end_vote(state: State, book: Book, *, is_proven_wrong: bool) -> list[Event]:
-    """Conclude a ballot: the bond is burned if the proposal is proven wrong, else free.
+def record_absence(config: Config, book: Book) -> None:
+    """Remember which seats were not silent in a vote whose window ran out."""
+    epoch = compute_epoch(config, book.round.opened_at)
+    book.absences.append(Absence(epoch, book.heard))
 
-    A proposer proven wrong may not propose again in this round.
+
+def start_attempt(
+    book: Book, env: Env, task_id: TaskId, *, is_proven_wrong: bool
+) -> ProposalVoided:
+    """Void the proposal; the next rank goes on with the same survivors.
+
+    After the last attempt the ballot stays as it is, and the round is to be aborted.
     """
+    ballot, attempt = book.ballot, book.ballot.attempt + 1
+    if attempt == book.task.max_attempts:
+        book.ballot = replace(ballot, attempt=attempt)
+    else:
+        book.votes, book.heard = {}, frozenset()
+        start_rank = min(ballot.rank + 1, book.task.propose_ranks - 1)
+        book.ballot = replace(
+            ballot, attempt=attempt, propose_open=env.time, start_rank=start_rank, rank=0
+        )
+    return ProposalVoided(task_id, book.round.round, ballot.attempt, is_proven_wrong)
+
+
+def end_bond(state: State, book: Book, *, is_proven_wrong: bool) -> list[Event]:
+    """Burn the proposer's bond if its proposal is proven wrong, else give it back."""
     proposer, bond = book.proposal.proposer, book.task.proposal_bond
-    book.ballot = replace(book.ballot, number=book.ballot.number + 1, is_live=False)
     if is_proven_wrong:
-        member = replace(book.members[proposer], barred_round=book.round.round)
-        book.members[proposer] = member
         return agents.slash_bond(state, proposer, bond)
     return agents.release_bond(state, proposer, bond) if bond else []
 
 
-def start_attempt(state: State, env: Env, task_id: TaskId, *, is_proven_wrong: bool) -> list[Event]:
-    """Go on to the next rank on the same survivors, or abort after the last attempt."""
-    book = state.books[task_id]
-    ballot = book.ballot
-    voided = ProposalVoided(task_id, book.round.round, ballot.attempt, is_proven_wrong)
-    attempt = ballot.attempt + 1
-    if attempt == book.task.max_attempts:
-        book.ballot = replace(ballot, attempt=attempt)
-        return [voided, *abort_round(state, env, task_id, Outcome.ABORTED_NO_QUORUM)]
-    book.votes = {}
-    book.ballot = replace(
-        ballot,
-        attempt=attempt,
-        propose_open=env.time,
-        start_rank=min(ballot.rank + 1, book.task.propose_ranks - 1),
-        rank=0,
-    )
-    return [voided]
+def end_round(book: Book, env: Env, task_id: TaskId, outcome: Outcome) -> RoundSettled:
+    """Record how a round ended and when the next may open.
 
-
-def end_round(book: Book, task_id: TaskId, outcome: Outcome, next_open_at: int) -> RoundSettled:
-    """Record how a round ended and when the next may open."""
+    At once after a final round, after a pause otherwise; the pause doubles with each abort in
+    a row, six times at most.
+    """
+    pause = book.task.open_delay
+    if outcome == Outcome.FINALIZED:
+        pause = Seconds(0)
+    elif outcome != Outcome.REJECTED_QUALITY:
+        pause = Seconds(pause << min(book.abort_streak, MAX_DOUBLINGS))
+    is_aborted = outcome not in {Outcome.FINALIZED, Outcome.REJECTED_QUALITY}
+    opens_at = Timestamp(env.time + pause)
+    book.abort_streak = min(book.abort_streak + 1, MAX_STREAK) if is_aborted else 0
     book.round = replace(book.round, outcome=outcome)
-    book.next_open_at = Timestamp(next_open_at)
-    return RoundSettled(task_id, book.round.round, outcome, book.next_open_at)
+    if outcome != Outcome.FINALIZED:
+        # What is stored has passed already after a final round.
+        book.next_open_at = opens_at
+    return RoundSettled(task_id, book.round.round, outcome, opens_at)
 
 
 def abort_round(state: State, env: Env, task_id: TaskId, outcome: Outcome) -> list[Event]:
-    """End a round without a model; the pause doubles with each abort, six times at most."""
+    """End a round without a model and give its whole reserve back."""
+    rewards.release(state, task_id)
+    return [end_round(state.books[task_id], env, task_id, outcome)]
+
+
+def publish_result(state: State, env: Env, task_id: TaskId, *, is_final: bool) -> list[Event]:
+    """Publish a final model and its rewards; a rejected one has its participation part paid."""
     book = state.books[task_id]
-    pause = book.task.open_delay << min(book.abort_streak, MAX_DOUBLINGS)
-    book.abort_streak = min(book.abort_streak + 1, MAX_STREAK)
-    rewards.release(state, task_id, book.task.round_reserve)
-    return [end_round(book, task_id, outcome, env.time + pause)]
-
-
-def end_with_rewards(state: State, env: Env, task_id: TaskId, *, is_final: bool) -> list[Event]:
-    """Finalise a model, or reject it for quality; either way rewards are published.
-
-    A rejected model pays the participation part and is followed by a pause.
-    """
-    book = state.books[task_id]
-    book.abort_streak = 0
-    outcome = Outcome.FINALIZED if is_final else Outcome.REJECTED_QUALITY
-    pause = 0 if is_final else book.task.open_delay
-    events: list[Event] = [end_round(book, task_id, outcome, env.time + pause)]
     number, proposal = book.round.round, book.proposal
+    events: list[Event] = []
     if is_final:
         version = models.publish_version(
             state, task_id, number, proposal.state_digest, proposal.proposal_id
         )
         events.append(version)
     payout_bps = WHOLE if is_final else book.task.participation_bps
-    events.append(rewards.publish_rewards(state, env, task_id, number, payout_bps))
-    return events
+    return [*events, rewards.publish_rewards(state, env, task_id, number, payout_bps)]
 
 
 def settle_vote(state: State, env: Env, task_id: TaskId) -> list[Event]:
     """Record what the votes decided; an undecided vote is extended once, then void."""
     book = state.books[task_id]
     decision = get_decision(book)
+    ran_out = compute_decision(book.round.validators, get_ballot(book)) == Decision.OPEN
     if decision == Decision.OPEN and not book.ballot.is_extended:
         return [extend_vote(book, env, task_id)]
-    is_wrong = decision == Decision.WRONG
-    ended = end_vote(state, book, is_proven_wrong=is_wrong)
-    if decision in {Decision.FINAL, Decision.WORSE}:
-        is_final = decision == Decision.FINAL
-        return ended + end_with_rewards(state, env, task_id, is_final=is_final)
-    if decision == Decision.MISSING:
-        return ended + abort_round(state, env, task_id, Outcome.ABORTED_DATA_LOST)
-    return ended + start_attempt(state, env, task_id, is_proven_wrong=is_wrong)
+    if ran_out:
+        record_absence(state.config, book)
+    book.ballot = replace(book.ballot, is_live=False)
+    if decision in OUTCOMES:
+        return conclude_round(state, env, task_id, OUTCOMES[decision])
+    return void_proposal(state, env, task_id, is_proven_wrong=decision == Decision.WRONG)
+
+
+def conclude_round(state: State, env: Env, task_id: TaskId, outcome: Outcome) -> list[Event]:
+    """End the round as the votes say: first the record, then bond, model and rewards."""
+    book = state.books[task_id]
+    settled = end_round(book, env, task_id, outcome)
+    bond = end_bond(state, book, is_proven_wrong=False)
+    if outcome == Outcome.ABORTED_DATA_LOST:
+        rewards.release(state, task_id)
+        return [settled, *bond]
+    is_final = outcome == Outcome.FINALIZED
+    return [settled, *bond, *publish_result(state, env, task_id, is_final=is_final)]
+
+
+def void_proposal(state: State, env: Env, task_id: TaskId, *, is_proven_wrong: bool) -> list[Event]:
+    """Go on to the next attempt, or abort after the last.
+
+    A proposer proven wrong may not propose again in this round.
+    """
+    book = state.books[task_id]
+    proposer = book.proposal.proposer
+    if is_proven_wrong:
+        barred = replace(book.members[proposer], barred_round=book.round.round)
+        book.members[proposer] = barred
+    events: list[Event] = [start_attempt(book, env, task_id, is_proven_wrong=is_proven_wrong)]
+    if book.ballot.attempt == book.task.max_attempts:
+        events += abort_round(state, env, task_id, Outcome.ABORTED_NO_QUORUM)
+    return events + end_bond(state, book, is_proven_wrong=is_proven_wrong)
 
 
 def process_settle(state: State, env: Env, call: Settle) -> list[Event]:

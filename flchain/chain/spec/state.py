@@ -78,6 +78,14 @@ class Token:
     """By (owner, spender)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """A vote whose window ran out: when its round opened, and which seats were not silent."""
+
+    epoch: Epoch
+    heard: frozenset[int]
+
+
 @dataclass(slots=True)
 class Book:
     """One task. `round`, `ballot` and `votes` are those of its newest round.
@@ -103,6 +111,10 @@ class Book:
     ballot: Ballot = field(default_factory=Ballot)
     votes: dict[Address, Vote] = field(default_factory=dict)
     """The votes of the newest attempt."""
+    heard: frozenset[int] = frozenset()
+    """Seats that voted in this attempt, and the proposer's own, which may not."""
+    absences: list[Absence] = field(default_factory=list)
+    """Votes whose window ran out, oldest first."""
     proposal: Proposal = field(default_factory=Proposal)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from flchain.chain.spec import agents, models, rewards
-from flchain.chain.spec.signatures import get_nonce, use_nonce, verify_deadline, verify_signed
+from flchain.chain.spec.signatures import verify_deadline, verify_signed
 from flchain.chain.spec.state import Book, Config, Env, State, compute_epoch, get_book
 from flchain.protocol.calls import (
     CloseTask,
@@ -62,8 +62,9 @@ MAX_ATTEMPTS = 3
 MAX_RANKS = 8
 WHOLE_BPS = 10_000
 CAPACITY = 2**31
-MISSED_BALLOTS = 3
-"""Concluded votes that a validator may miss before anybody may dismiss it."""
+MAX_ROUNDS = 2**24 - 1
+MISSED_VOTES = 3
+"""A validator who was silent in so many votes in a row may be dismissed by anybody."""
 TASK_ROLES = (Role.AGENT, Role.VALIDATOR, Role.PROPOSER)
 
 
@@ -96,6 +97,18 @@ def count_active(config: Config, book: Book, time: Timestamp) -> Population:
     return Population(*(roles.count(role) for role in TASK_ROLES))
 
 
+def find_place(book: Book, role: int) -> int:
+    """Return the lowest free seat, the end of the proposers' line, or 0 for an agent."""
+    if role != Role.VALIDATOR:
+        return len(book.proposers) if role == Role.PROPOSER else 0
+    taken = {
+        member.place
+        for member in book.members.values()
+        if is_enrolled(member) and member.role == Role.VALIDATOR
+    }
+    return min(set(range(MAX_SEATS)) - taken)
+
+
 def is_enrolled(member: Member) -> bool:
     """Return whether the member has a role and has not left."""
     return member.role != 0 and member.left_at == 0
@@ -107,12 +120,17 @@ def is_active(config: Config, member: Member, time: Timestamp) -> bool:
 
 
 def is_inactive_validator(book: Book, member: Member) -> bool:
-    """Return whether a validator has missed too many concluded votes.
+    """Return whether a validator was silent in the last votes whose window ran out.
 
-    A vote in the live ballot counts as seen although the ballot is not concluded.
+    Votes that were decided early do not count, or else the slowest honest validator could be
+    evicted; nor do votes of rounds in which it did not yet hold its seat.
     """
-    missed = book.ballot.number - member.last_ballot
-    return member.role == Role.VALIDATOR and missed >= MISSED_BALLOTS
+    newest = book.absences[-MISSED_VOTES:]
+    silent = [
+        absence.epoch >= member.active_from and member.place not in absence.heard
+        for absence in newest
+    ]
+    return member.role == Role.VALIDATOR and len(newest) == MISSED_VOTES and all(silent)
 
 
 def verify_task(config: Config, task: Task) -> None:
@@ -147,7 +165,7 @@ def check_counts(task: Task) -> tuple[tuple[str, bool], ...]:
         ("proposeRanks", 0 < task.propose_ranks <= MAX_RANKS),
         ("maxShareBps", 0 < task.max_share_bps <= WHOLE_BPS),
         ("participationBps", task.participation_bps <= WHOLE_BPS),
-        ("maxRounds", task.max_rounds > 0),
+        ("maxRounds", 0 < task.max_rounds <= MAX_ROUNDS),
     )
 
 
@@ -233,18 +251,19 @@ def verify_endorsement(
 
 
 def enrol(state: State, env: Env, address: Address, task_id: TaskId, role: int) -> list[Event]:
-    """Record an enrolment, a duty and, for a proposer, a place in line."""
+    """Record an enrolment, a duty, and a seat or a place in line."""
     book = state.books[task_id]
+    former = get_member(state, task_id, address)
     member = replace(
-        get_member(state, task_id, address),
+        former,
         role=role,
         active_from=agents.compute_activation(state.config, env.time),
         left_at=Timestamp(0),
-        last_ballot=book.ballot.number,
+        place=find_place(book, role),
         has_endorsed=False,
+        nonce=former.nonce + 1,
     )
     if role == Role.PROPOSER:
-        member = replace(member, rank_index=len(book.proposers))
         book.proposers.append(address)
     book.members[address] = member
     agents.add_duties(state, address, 1)
@@ -266,11 +285,11 @@ def leave(
 
 def remove_proposer(book: Book, address: Address) -> None:
     """Take a proposer out of line; the last in line takes its place."""
-    place = book.members[address].rank_index
+    place = book.members[address].place
     last = book.proposers.pop()
     if last != address:
         book.proposers[place] = last
-        book.members[last] = replace(book.members[last], rank_index=place)
+        book.members[last] = replace(book.members[last], place=place)
 
 
 def endorse(state: State, validator: Address, task_id: TaskId) -> list[Event]:
@@ -313,14 +332,13 @@ def process_enrol(state: State, env: Env, call: Enrol) -> list[Event]:
 
 
 def process_enrol_with_sig(state: State, env: Env, call: EnrolWithSig) -> list[Event]:
-    """Enrol `member` on its signature."""
+    """Enrol `member` on its signature, which names how often it has enrolled before."""
     manager = state.config.addresses.round_manager
     verify_deadline(env, call.deadline)
-    nonce = get_nonce(state, manager, call.member)
+    nonce = get_member(state, call.task_id, call.member).nonce
     signed = hash_enrolment(call.task_id, call.role, nonce, call.deadline)
     verify_signed(state.config, manager, call.member, signed, call.signature)
     verify_enrolment(state, call.member, call.task_id, call.role)
-    use_nonce(state, manager, call.member)
     return enrol(state, env, call.member, call.task_id, call.role)
 
 
@@ -331,13 +349,13 @@ def process_leave_task(state: State, env: Env, call: LeaveTask) -> list[Event]:
 
 
 def process_leave_task_with_sig(state: State, env: Env, call: LeaveTaskWithSig) -> list[Event]:
-    """Leave a task on the member's signature."""
+    """Leave a task on the member's signature, which is about its newest enrolment."""
     manager = state.config.addresses.round_manager
     verify_deadline(env, call.deadline)
-    signed = hash_leave(call.task_id, get_nonce(state, manager, call.member), call.deadline)
+    nonce = get_member(state, call.task_id, call.member).nonce
+    signed = hash_leave(call.task_id, nonce, call.deadline)
     verify_signed(state.config, manager, call.member, signed, call.signature)
     verify_enrolled(get_book(state, call.task_id), call.task_id, call.member)
-    use_nonce(state, manager, call.member)
     return leave(state, env, call.member, call.task_id, is_dismissed=False)
 
 

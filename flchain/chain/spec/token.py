@@ -14,8 +14,8 @@ from flchain.protocol.reverts import (
     ECDSAInvalidSignatureS,
     ERC20InsufficientAllowance,
     ERC20InsufficientBalance,
+    ERC20InvalidApprover,
     ERC20InvalidReceiver,
-    ERC20InvalidSender,
     ERC20InvalidSpender,
     ERC2612ExpiredSignature,
     ERC2612InvalidSigner,
@@ -64,10 +64,8 @@ def verify_token(state: State) -> None:
 
 
 def verify_transfer(state: State, sender: Address, to: Address, amount: Wei) -> None:
-    """Raise unless both accounts exist and `sender` has `amount`."""
+    """Raise unless `to` is an account and `sender` has `amount`."""
     verify_token(state)
-    if sender == ZERO_ADDRESS:
-        raise ERC20InvalidSender(sender)
     if to == ZERO_ADDRESS:
         raise ERC20InvalidReceiver(to)
     if (balance := get_balance(state, sender)) < amount:
@@ -81,6 +79,8 @@ def verify_pull(
     verify_token(state)
     if (allowance := get_allowance(state, owner, spender)) < amount:
         raise ERC20InsufficientAllowance(spender, allowance, amount)
+    if owner == ZERO_ADDRESS:
+        raise ERC20InvalidApprover(owner)
     verify_transfer(state, owner, spender if to is None else to, amount)
 
 

@@ -66,6 +66,7 @@ def get_ballot(book: Book) -> Ballot:
         cast=verdicts.total(),
         reject_kinds=len(rejects),
         top_reject=max(rejects.values(), default=0),
+        voted=sum(1 << seat for seat in book.heard),
     )
 
 
@@ -125,12 +126,7 @@ def verify_vote(vote: Vote) -> None:
 def cast_vote(book: Book, task_id: TaskId, validator: Address, vote: Vote) -> Event:
     """Count one vote."""
     book.votes[validator] = vote
-    book.members[validator] = replace(
-        book.members[validator],
-        voted_round=book.round.round,
-        voted_attempt=book.ballot.attempt,
-        last_ballot=book.ballot.number + 1,
-    )
+    book.heard |= {book.members[validator].place}
     return VoteCast(task_id, book.round.round, validator, book.ballot.attempt, vote)
 
 

@@ -1,0 +1,249 @@
+"""The deployed contracts, reached in the shortest way: raw JSON-RPC to Anvil.
+
+Values are compared flat: tuples of numbers, bytes and lower-case addresses, decoded by the ABI
+alone and not by the package's own adapter.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, is_dataclass
+from http.client import HTTPConnection
+from typing import Any, Self
+
+from eth_abi.abi import decode, encode
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+from rlp import encode as encode_rlp
+
+from flchain.chain.base import Addresses
+from flchain.chain.bytecode import CONTRACTS, link_bytecode, load_artifact
+from flchain.chain.contracts import encode_call, get_abi_type, get_address
+from flchain.chain.spec.state import Config
+from flchain.protocol.calls import Call
+from flchain.protocol.types import ZERO_ADDRESS, Address
+from tests.model.actors import (
+    ADDRESSES,
+    AGENT_STAKE,
+    EPOCH,
+    PROPOSER_STAKE,
+    SUPPLY,
+    UNBONDING,
+    VALIDATOR_STAKE,
+)
+
+CHAIN_ID = 31337
+GAS = hex(12_000_000)
+PANIC = {"type": "error", "name": "Panic", "inputs": [{"type": "uint256", "name": "code"}]}
+Answer = tuple[str, Any]
+"""("error", (name, arguments)) or ("events", [(contract, name, arguments)]) or ("value", …)."""
+View = tuple[str, str, tuple[Any, ...]]
+"""Contract, function, arguments."""
+
+
+def flatten(value: Any) -> Any:
+    """Return a specification's value as the ABI decoder would."""
+    if is_dataclass(value):
+        return tuple(flatten(getattr(value, field.name)) for field in fields(value))
+    if isinstance(value, list | tuple):
+        return tuple(flatten(item) for item in value)
+    if isinstance(value, str):
+        return value.lower()
+    return int(value) if isinstance(value, int) else value
+
+
+class Codec:
+    """What the ABIs of all contracts say, by selector, topic and name."""
+
+    def __init__(self) -> None:
+        self.functions: dict[tuple[str, str], tuple[bytes, list[str], list[str]]] = {}
+        self.errors: dict[bytes, tuple[str, list[str]]] = {}
+        self.events: dict[bytes, tuple[str, list[tuple[str, bool]]]] = {}
+        self._add("", PANIC)
+        for contract in CONTRACTS:
+            for entry in load_artifact(contract).abi:
+                self._add(contract, entry)
+
+    def _add(self, contract: str, entry: dict[str, Any]) -> None:
+        if entry["type"] not in {"function", "error", "event"}:
+            return
+        types = [get_abi_type(value) for value in entry["inputs"]]
+        hashed = keccak(text=f"{entry['name']}({','.join(types)})")
+        if entry["type"] == "function":
+            outputs = [get_abi_type(value) for value in entry["outputs"]]
+            self.functions[contract, entry["name"]] = (hashed[:4], types, outputs)
+        elif entry["type"] == "error":
+            self.errors[hashed[:4]] = (entry["name"], types)
+        else:
+            marked = [
+                (kind, value["indexed"]) for kind, value in zip(types, entry["inputs"], strict=True)
+            ]
+            self.events[hashed] = (entry["name"], marked)
+
+    def encode_view(self, view: View) -> str:
+        contract, function, arguments = view
+        selector, inputs, _ = self.functions[contract, function]
+        return "0x" + (selector + encode(inputs, arguments)).hex()
+
+    def decode_view(self, view: View, data: str) -> Any:
+        outputs = self.functions[view[0], view[1]][2]
+        values = flatten(decode(outputs, bytes.fromhex(data[2:])))
+        return values[0] if len(values) == 1 else values
+
+    def decode_error(self, data: str) -> tuple[str, Any]:
+        raw = bytes.fromhex(data[2:])
+        name, types = self.errors[raw[:4]]
+        return name, flatten(decode(types, raw[4:]))
+
+    def decode_log(self, log: dict[str, Any]) -> tuple[str, Any] | None:
+        topics = [bytes.fromhex(topic[2:]) for topic in log["topics"]]
+        name, marked = self.events[topics[0]]
+        if name in {"Transfer", "Approval"}:
+            return None
+        in_data = [kind for kind, indexed in marked if not indexed]
+        plain = iter(decode(in_data, bytes.fromhex(log["data"][2:])))
+        keyed = iter(topics[1:])
+        return name, flatten(
+            tuple(
+                decode([kind], next(keyed))[0] if indexed else next(plain)
+                for kind, indexed in marked
+            )
+        )
+
+
+class Node:
+    """One connection to Anvil; a context manager that closes it."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = HTTPConnection("127.0.0.1", port, timeout=60)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def send(self, body: Any) -> Any:
+        text = json.dumps(body)
+        self._connection.request("POST", "/", text, {"Content-Type": "application/json"})
+        return json.loads(self._connection.getresponse().read())
+
+    def ask(self, method: str, *params: Any) -> dict[str, Any]:
+        answer = self.send({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+        assert isinstance(answer, dict)
+        return answer
+
+    def get(self, method: str, *params: Any) -> Any:
+        answer = self.ask(method, *params)
+        assert "result" in answer, (method, answer)
+        return answer["result"]
+
+    def ask_all(self, method: str, requests: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
+        body = [
+            {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+            for number, params in enumerate(requests)
+        ]
+        return sorted(self.send(body), key=lambda answer: int(answer["id"])) if body else []
+
+    def transact(self, sender: Address, to: Address | None, data: str, time: int) -> dict[str, Any]:
+        """Mine one transaction in a block of its own at `time`; return its receipt."""
+        self.get("evm_setNextBlockTimestamp", time)
+        transaction = {"from": sender, "data": data, "gas": GAS} | ({"to": to} if to else {})
+        receipt = self.get("eth_sendTransactionSync", transaction)
+        assert isinstance(receipt, dict)
+        return receipt
+
+
+class Suite:
+    """The contracts of one deployment."""
+
+    def __init__(self, node: Node, codec: Codec, config: Config) -> None:
+        self.node, self.codec, self.config = node, codec, config
+        addresses = config.addresses
+        self._names = {
+            addresses.agent_registry.lower(): "AgentRegistry",
+            addresses.round_manager.lower(): "RoundManager",
+            addresses.model_registry.lower(): "ModelRegistry",
+            addresses.reward_distributor.lower(): "RewardDistributor",
+            addresses.token.lower(): "LocalToken",
+        }
+
+    def apply(self, sender: Address, call: Call, time: int) -> Answer:
+        """Try a call at `time`; send it if the contracts accept it."""
+        to, data = get_address(self.config.addresses, call.contract), "0x" + encode_call(call).hex()
+        tried = self.node.ask(
+            "eth_call", {"from": sender, "to": to, "data": data}, "latest", {}, {"time": hex(time)}
+        )
+        if "error" in tried:
+            return "error", self.codec.decode_error(tried["error"]["data"])
+        receipt = self.node.transact(sender, to, data, time)
+        assert receipt["status"] == "0x1", (call, receipt)
+        decoded = [
+            (self._names[log["address"]], self.codec.decode_log(log)) for log in receipt["logs"]
+        ]
+        return "events", [(name, *event) for name, event in decoded if event]
+
+    def read_all(self, views: Sequence[View], time: int) -> list[Answer]:
+        """Return the answers of view functions at `time`."""
+        requests = [
+            (
+                {
+                    "to": get_address(self.config.addresses, view[0]),
+                    "data": self.codec.encode_view(view),
+                },
+                "latest",
+                {},
+                {"time": hex(time)},
+            )
+            for view in views
+        ]
+        answers = self.node.ask_all("eth_call", requests)
+        return [
+            ("value", self.codec.decode_view(view, answer["result"]))
+            if "result" in answer
+            else ("error", self.codec.decode_error(answer["error"]["data"]))
+            for view, answer in zip(views, answers, strict=True)
+        ]
+
+
+def deploy(node: Node, *, has_token: bool, time: int) -> Config:
+    """Deploy the contracts from the treasury's account."""
+    deployer = ADDRESSES["treasury"]
+
+    def create(name: str, types: Sequence[str] = (), values: Sequence[Any] = ()) -> Address:
+        code = link_bytecode(load_artifact(name), libraries) + encode(types, values)
+        receipt = node.transact(deployer, None, "0x" + code.hex(), time)
+        assert receipt["status"] == "0x1", name
+        return Address(to_checksum_address(receipt["contractAddress"]))
+
+    libraries: dict[str, Address] = {}
+    for library in load_artifact("RoundManager").libraries:
+        libraries[library] = create(library)
+    token = create("LocalToken", ["uint256"], [SUPPLY]) if has_token else ZERO_ADDRESS
+    nonce = int(node.get("eth_getTransactionCount", deployer, "latest"), 16)
+    manager = compute_create_address(deployer, nonce + 3)
+    stakes = (AGENT_STAKE, VALIDATOR_STAKE, PROPOSER_STAKE)
+    registry = create(
+        "AgentRegistry",
+        ["address", "address", "address", "uint32", "uint40", "uint96[3]"],
+        [token, manager, ADDRESSES["governance"], EPOCH, UNBONDING, stakes],
+    )
+    models = create("ModelRegistry", ["address"], [manager])
+    rewards = create("RewardDistributor", ["address", "address"], [token, manager])
+    created = create("RoundManager", ["address"] * 3, [registry, models, rewards])
+    assert created == manager
+    return Config(
+        chain_id=CHAIN_ID,
+        addresses=Addresses(token, registry, manager, models, rewards),
+        governance=ADDRESSES["governance"],
+        epoch_length=EPOCH,
+        unbonding_period=UNBONDING,
+        agent_stake=AGENT_STAKE,
+        validator_stake=VALIDATOR_STAKE,
+        proposer_stake=PROPOSER_STAKE,
+    )
+
+
+def compute_create_address(deployer: Address, nonce: int) -> Address:
+    """Return where a deployer's contract of this nonce goes (yellow paper, section 7)."""
+    encoded = encode_rlp([bytes.fromhex(deployer[2:]), nonce])
+    return Address(to_checksum_address(keccak(encoded)[12:]))

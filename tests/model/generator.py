@@ -1,0 +1,67 @@
+"""Random commands that know the state: most are plausible, many are not.
+
+`draw_command` takes every decision from the scene's seeded generator, so a seed gives one
+sequence. Two thirds of the commands push the scene towards a finalised round.
+"""
+
+from flchain.chain.spec import rounds
+from flchain.protocol.calls import Call
+from flchain.protocol.types import Address, Phase, TaskId
+from tests.model.actors import NAME_OF, UNBONDING, Command, Scene
+from tests.model.disturbances import draw_disturbance
+from tests.model.progress import draw_progress
+from tests.model.signed import sign_call
+
+PROGRESS = 0.66
+SIGNED = 0.3
+"""How often a call travels as its signed twin."""
+
+
+def draw_command(scene: Scene) -> Command:
+    """Return the next command of a sequence and who sends it."""
+    draw = draw_progress if scene.rng.random() < PROGRESS else draw_disturbance
+    while (command := draw(scene)) is None:
+        draw = draw_disturbance
+    return relay(scene, *command)
+
+
+def relay(scene: Scene, sender: Address, call: Call) -> Command:
+    """Sometimes let somebody else send the signed twin of a call."""
+    if sender in NAME_OF and scene.rng.random() < SIGNED:
+        twin = sign_call(scene, call, sender)
+        if twin is not None:
+            return scene.pick_actor(), twin
+    return sender, call
+
+
+def draw_pause(scene: Scene) -> int:
+    """Return how many seconds pass before the next command.
+
+    Mostly none or few; now and then to the edge of a window, and rarely, mostly between
+    rounds, until stake may leave.
+    """
+    draw = scene.rng.random()
+    if draw < 0.9:
+        return scene.rng.choice([0, 0, 1, 1, 2])
+    if draw < 0.95:
+        return _get_wait(scene)
+    phase = rounds.get_phase(scene.state, TaskId(1), scene.now)
+    is_idle = phase in {Phase.NONE, Phase.ENDED}
+    if draw < (0.98 if is_idle else 0.952):
+        return scene.rng.choice([70, 130, UNBONDING, UNBONDING])
+    return scene.rng.choice([3, 5, 11, 21])
+
+
+def _get_wait(scene: Scene) -> int:
+    """Return the seconds to the close of the current window, or one less."""
+    task_id = scene.pick_task()
+    book = scene.get_book(task_id)
+    edges = {
+        Phase.SUBMIT: book.round.submit_close,
+        Phase.ATTEST: book.round.attest_close,
+        Phase.VOTE: book.ballot.vote_close,
+        Phase.ENDED: book.next_open_at,
+    }
+    phase = rounds.get_phase(scene.state, task_id, scene.now)
+    wait = edges.get(phase, 0) - scene.time
+    return min(wait - scene.rng.choice([0, 0, 1]), 200) if wait > 0 else 10
