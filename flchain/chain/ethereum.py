@@ -1,0 +1,315 @@
+"""The ledger over an Ethereum node."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from flchain.chain.address_book import AddressBook, load_address_book
+from flchain.chain.base import Addresses, BlockRef, LoggedEvent, Receipt, get_result
+from flchain.chain.contracts import (
+    build_record,
+    decode_values,
+    encode_arguments,
+    encode_call,
+    get_address,
+    get_function,
+    to_address,
+)
+from flchain.chain.deployment import verify_deployment
+from flchain.chain.events import LogFilter, decode_logs, get_logged_events
+from flchain.chain.failures import decode_refusal
+from flchain.chain.rpc import HttpRpc, Rpc, RpcError
+from flchain.chain.transactions import SendPolicy, Transaction, TransactionSender
+from flchain.crypto.signing import Signer
+from flchain.protocol.calls import AttestBundle, Call, VoteBundle
+from flchain.protocol.digests import LANES, unpack_bits
+from flchain.protocol.errors import FlchainError
+from flchain.protocol.events import Event
+from flchain.protocol.records import (
+    Agent,
+    Ballot,
+    Budget,
+    Distribution,
+    Member,
+    Population,
+    Proposal,
+    Round,
+    Submissions,
+    Task,
+    TaskStatus,
+)
+from flchain.protocol.reverts import UnknownTask
+from flchain.protocol.types import (
+    ZERO_ADDRESS,
+    Address,
+    Digest,
+    Phase,
+    RoundId,
+    Seconds,
+    TaskId,
+    Timestamp,
+    Version,
+    Wei,
+)
+
+Record = TypeVar("Record")
+
+_LARGE_GAS = 1_000_000
+_BUNDLED_GAS = 100_000
+
+
+class EthereumLedger:
+    """A ledger behind JSON-RPC; several threads may use one."""
+
+    def __init__(self, rpc: Rpc, book: AddressBook, policy: SendPolicy | None = None) -> None:
+        """Check that the contracts are there. Raises ConfigError if they are not."""
+        verify_deployment(rpc, book)
+        self._rpc = rpc
+        self._book = book
+        self._sender = TransactionSender(rpc, book.chain_id, policy)
+
+    @property
+    def chain_id(self) -> int:
+        """The chain's id (EIP-155)."""
+        return self._book.chain_id
+
+    @property
+    def addresses(self) -> Addresses:
+        """Where the contracts are."""
+        return self._book.addresses
+
+    @property
+    def rpc(self) -> Rpc:
+        """The connection to the node."""
+        return self._rpc
+
+    def get_time(self) -> Timestamp:
+        """Return the time of the pending block, which decides every phase."""
+        return _decode_block(self._rpc.call("eth_getBlockByNumber", "pending", False)).timestamp
+
+    def get_head(self) -> BlockRef:
+        """Return the newest block."""
+        return _decode_block(self._rpc.call("eth_getBlockByNumber", "latest", False))
+
+    def get_finalized(self) -> BlockRef:
+        """Return the newest block that cannot be reorganised away."""
+        return _decode_block(self._rpc.call("eth_getBlockByNumber", "finalized", False))
+
+    def send(self, call: Call, signer: Signer) -> Receipt:
+        """Send one call and wait for it.
+
+        Raises its Revert if a rule forbids it, ConfigError if the account cannot pay, and
+        AdapterError if the node does not answer or the transaction is not mined in time.
+        """
+        receipt = self._sender.send(self._build(call, is_first=True), signer)
+        return self._decode_receipt(receipt)
+
+    def send_all(self, calls: Sequence[tuple[Call, Signer]]) -> list[Receipt | FlchainError]:
+        """Send calls without waiting between them; one answer each, in order."""
+        seen: set[Address] = set()
+        transactions = []
+        for call, signer in calls:
+            transactions.append((self._build(call, signer.address not in seen), signer))
+            seen.add(signer.address)
+        answers = self._sender.send_all(transactions)
+        return [
+            answer if isinstance(answer, FlchainError) else self._decode_receipt(answer)
+            for answer in answers
+        ]
+
+    def get_events(
+        self,
+        *,
+        from_block: int = 0,
+        to_block: int | None = None,
+        task_id: TaskId | None = None,
+        kinds: tuple[type[Event], ...] = (),
+    ) -> list[LoggedEvent]:
+        """Return events in chain order, both blocks included; no `kinds` means all."""
+        last = self.get_head().number if to_block is None else to_block
+        first = max(from_block, self._book.first_block)
+        wanted = LogFilter(self.addresses, task_id, kinds)
+        return get_logged_events(self._rpc, wanted, first, last)
+
+    def get_agent(self, address: Address) -> Agent:
+        """Return one identity's record; all zero for a stranger."""
+        return self._read_record(Agent, "AgentRegistry", "getAgent", address)
+
+    def is_eligible(self, address: Address, role: int) -> bool:
+        """Return whether an identity may take a duty under `role`."""
+        return bool(self._read("AgentRegistry", "isEligible", address, role))
+
+    def is_allowed(self, address: Address) -> bool:
+        """Return whether governance put the account on the allow-list."""
+        return bool(self._read("AgentRegistry", "isAllowed", address))
+
+    def compute_required_stake(self, roles: int) -> Wei:
+        """Return the stake that a set of roles needs."""
+        return Wei(self._read("AgentRegistry", "computeRequiredStake", roles))
+
+    def get_nonce(self, contract: Address, address: Address) -> int:
+        """Return the nonce that the account's next signature for `contract` needs."""
+        function = get_function("AgentRegistry", "nonces")
+        data = self._call(contract, encode_arguments(function, (address,)))
+        return int(decode_values(function.outputs, data)[0])
+
+    def get_epoch_length(self) -> Seconds:
+        """Return the length of an epoch."""
+        return Seconds(self._read("AgentRegistry", "epochLength"))
+
+    def get_task(self, task_id: TaskId) -> Task:
+        """Return a task's parameters. Raises UnknownTask if there is none."""
+        task = self._read_record(Task, "RoundManager", "getTask", task_id)
+        if task.orchestrator == ZERO_ADDRESS:
+            raise UnknownTask(task_id)
+        return task
+
+    def get_task_status(self, task_id: TaskId) -> TaskStatus:
+        """Return a task's status; all zero if there is none."""
+        return self._read_record(TaskStatus, "RoundManager", "getTaskStatus", task_id)
+
+    def get_task_count(self) -> int:
+        """Return the number of tasks; ids run from 1."""
+        return int(self._read("RoundManager", "taskCount"))
+
+    def get_member(self, task_id: TaskId, address: Address) -> Member:
+        """Return an identity's enrolment; all zero for a stranger."""
+        return self._read_record(Member, "RoundManager", "getMember", task_id, address)
+
+    def count_active(self, task_id: TaskId) -> Population:
+        """Return the number of members active now under each role."""
+        return Population(*self._read_all("RoundManager", "countActive", task_id))
+
+    def get_round(self, task_id: TaskId) -> Round:
+        """Return the newest round; all zero before the first."""
+        return self._read_record(Round, "RoundManager", "getRound", task_id)
+
+    def get_submissions(self, task_id: TaskId) -> Submissions:
+        """Return the commitment to the newest round's submissions."""
+        return self._read_record(Submissions, "RoundManager", "getSubmissions", task_id)
+
+    def get_ballot(self, task_id: TaskId) -> Ballot:
+        """Return the newest ballot."""
+        return self._read_record(Ballot, "RoundManager", "getBallot", task_id)
+
+    def get_proposal(self, task_id: TaskId) -> Proposal:
+        """Return the newest proposal; all zero before the first."""
+        return self._read_record(Proposal, "RoundManager", "getProposal", task_id)
+
+    def get_phase(self, task_id: TaskId) -> Phase:
+        """Return the phase of the newest round at the pending block's time."""
+        return Phase(self._read("RoundManager", "getPhase", task_id))
+
+    def get_survivors(self, task_id: TaskId) -> frozenset[int]:
+        """Return the submissions whose blobs a majority of validators attested."""
+        words, _ = self._read_all("RoundManager", "getSurvivors", task_id)
+        return unpack_bits(words, LANES)
+
+    def get_proposer(self, task_id: TaskId) -> tuple[int, Address]:
+        """Return which rank may propose now and who holds it."""
+        rank, holder = self._read_all("RoundManager", "getProposer", task_id)
+        return rank, to_address(holder)
+
+    def get_latest_version(self, task_id: TaskId) -> Version:
+        """Return the newest model version; 0 is the initial model."""
+        return Version(self._read("ModelRegistry", "getLatest", task_id))
+
+    def get_state_digest(self, task_id: TaskId, version: Version) -> Digest:
+        """Return the manifest digest of a version. Raises UnknownVersion if there is none."""
+        return Digest(self._read("ModelRegistry", "getStateDigest", task_id, version))
+
+    def get_budget(self, task_id: TaskId) -> Budget:
+        """Return a task's budget."""
+        return self._read_record(Budget, "RewardDistributor", "getBudget", task_id)
+
+    def get_distribution(self, task_id: TaskId, number: RoundId) -> Distribution:
+        """Return a round's rewards; all zero if it has none."""
+        return self._read_record(
+            Distribution, "RewardDistributor", "getDistribution", task_id, number
+        )
+
+    def is_claimed(self, task_id: TaskId, number: RoundId, index: int) -> bool:
+        """Return whether one reward was paid."""
+        return bool(self._read("RewardDistributor", "isClaimed", task_id, number, index))
+
+    def get_balance(self, address: Address) -> Wei:
+        """Return an account's balance of the token; zero where there is none."""
+        if self.addresses.token == ZERO_ADDRESS:
+            return Wei(0)
+        return Wei(self._read("LocalToken", "balanceOf", address))
+
+    def get_native_balance(self, address: Address) -> Wei:
+        """Return an account's balance of the currency that pays for gas."""
+        return Wei(int(self._rpc.call("eth_getBalance", address, "pending"), 16))
+
+    def _build(self, call: Call, is_first: bool) -> Transaction:  # noqa: FBT001 - private
+        """Return the transaction for a call.
+
+        What follows on another call of the same account cannot be estimated before that one is
+        mined: it gets a large limit instead.
+        """
+        to = get_address(self.addresses, call.contract)
+        return Transaction(to, encode_call(call), None if is_first else _get_large_gas(call))
+
+    def _decode_receipt(self, receipt: dict[str, Any]) -> Receipt:
+        number = int(receipt["blockNumber"], 16)
+        block = _decode_block(self._rpc.call("eth_getBlockByNumber", hex(number), False))
+        logged = decode_logs(receipt["logs"], self.addresses)
+        happened = tuple(item.event for item in logged)
+        return Receipt(
+            tx_hash=bytes.fromhex(receipt["transactionHash"].removeprefix("0x")),
+            block=block,
+            gas_used=int(receipt["gasUsed"], 16),
+            gas_price=int(receipt["effectiveGasPrice"], 16),
+            events=happened,
+            result=get_result(happened),
+        )
+
+    def _read_record(self, kind: type[Record], contract: str, name: str, *values: Any) -> Record:
+        return build_record(kind, self._read(contract, name, *values))
+
+    def _read(self, contract: str, name: str, *values: Any) -> Any:
+        """Return the one value of a view."""
+        (value,) = self._read_all(contract, name, *values)
+        return value
+
+    def _read_all(self, contract: str, name: str, *values: Any) -> tuple[Any, ...]:
+        """Return the values of a view at the pending block. Raises its Revert."""
+        function = get_function(contract, name)
+        data = encode_arguments(function, values)
+        return decode_values(
+            function.outputs, self._call(get_address(self.addresses, contract), data)
+        )
+
+    def _call(self, to: Address, data: bytes) -> bytes:
+        try:
+            result = self._rpc.call("eth_call", {"to": to, "data": f"0x{data.hex()}"}, "pending")
+        except RpcError as error:
+            raise decode_refusal(error) from None
+        return bytes.fromhex(result.removeprefix("0x"))
+
+
+def connect(url: str, book: Path, policy: SendPolicy | None = None) -> EthereumLedger:
+    """Return the ledger of an address book behind a node.
+
+    Raises ConfigError if the contracts are not there or the node serves another chain.
+    """
+    return EthereumLedger(HttpRpc(url), load_address_book(book), policy)
+
+
+def _get_large_gas(call: Call) -> int:
+    match call:
+        case AttestBundle():
+            return _LARGE_GAS + _BUNDLED_GAS * len(call.attestations)
+        case VoteBundle():
+            return _LARGE_GAS + _BUNDLED_GAS * len(call.votes)
+        case _:
+            return _LARGE_GAS
+
+
+def _decode_block(block: dict[str, Any]) -> BlockRef:
+    return BlockRef(
+        int(block["number"], 16),
+        bytes.fromhex((block["hash"] or "").removeprefix("0x")),
+        Timestamp(int(block["timestamp"], 16)),
+    )
