@@ -4,14 +4,22 @@
 `Behaviour` of a federation says who cheats, and how.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from eth_utils.crypto import keccak
 
+from flchain.chain.address_book import AddressBook
 from flchain.chain.base import Ledger
+from flchain.chain.deployment import RpcDeployer, deploy_suite
+from flchain.chain.devnet import Devnet, DevnetConfig, start_devnet
+from flchain.chain.devnet_control import DevnetControl
+from flchain.chain.ethereum import EthereumLedger
 from flchain.chain.memory import MemoryLedger, build_config
 from flchain.crypto.signing import LocalSigner, Signer
 from flchain.learning.data import Dataset
@@ -39,6 +47,7 @@ from flchain.roles.terms import Terms, load_terms
 from flchain.roles.upkeep import Upkeep, is_over
 from flchain.roles.validator import Validator
 from flchain.storage.base import ContentStore
+from flchain.storage.disk import DiskStore
 from flchain.storage.memory import make_memory_store
 
 Forge = Callable[[Context, Terms, RoundInputs, RoundResult], RoundResult]
@@ -194,6 +203,38 @@ def make_memory_federation(**options) -> Federation:
     config = build_config(preset.network, keys[0].address)
     ledger = MemoryLedger(config, clock, {keys[0].address: SUPPLY})
     return start_federation(ledger, make_memory_store(), keys, idle=clock.pass_second, **options)
+
+
+@dataclass(frozen=True)
+class Site:
+    """A chain in a process of its own, with the contracts on it."""
+
+    devnet: Devnet
+    book: AddressBook
+    ledger: EthereumLedger
+    keys: Sequence[LocalSigner]
+
+    @property
+    def control(self) -> DevnetControl:
+        return DevnetControl(self.devnet.rpc)
+
+
+@contextmanager
+def open_site(folder: Path, preset: Preset = QUICK, members: int = 16) -> Iterator[Site]:
+    """Start Anvil in `folder`, give everybody coins and deploy the contracts."""
+    with start_devnet(DevnetConfig(folder=folder / "chain", port=0)) as devnet:
+        keys = make_keys(members)
+        for key in keys:
+            DevnetControl(devnet.rpc).set_balance(key.address, Wei(100 * ETHER))
+        book = deploy_suite(RpcDeployer(devnet.rpc, keys[0]), preset.network, keys[0].address)
+        yield Site(devnet, book, EthereumLedger(devnet.rpc, book), keys)
+
+
+def make_site_federation(site: Site, folder: Path, **options) -> Federation:
+    """Return a federation over Anvil and a block folder on disk."""
+    store = DiskStore(folder / "store", durable=False)
+    idle = options.pop("idle", lambda _seen: time.sleep(0.05))
+    return start_federation(site.ledger, store, site.keys, idle=idle, **options)
 
 
 def make_policy(strategy: str = "fedavg", **overrides) -> Policy:

@@ -47,7 +47,7 @@ def decode_receipt(raw: Raw) -> Receipt:
         is_success=decode_quantity(raw, "status") == 1,
         cumulative_gas=decode_quantity(raw, "cumulativeGasUsed"),
         bloom=decode_data(raw, "logsBloom", _BLOOM_SIZE),
-        logs=tuple(_decode_log(decode_object(log, "log")) for log in logs),
+        logs=tuple(decode_log(decode_object(log, "log")) for log in logs),
     )
 
 
@@ -69,7 +69,8 @@ def compute_logs_bloom(receipt: Receipt) -> bytes:
     return bits.to_bytes(_BLOOM_SIZE, "big")
 
 
-def _decode_log(raw: Raw) -> Log:
+def decode_log(raw: Raw) -> Log:
+    """Return a log. Raises EncodingError on a malformed field."""
     topics = decode_list(raw.get("topics"), "topics")
     return Log(
         address=Address(to_checksum_address(decode_data(raw, "address", 20))),

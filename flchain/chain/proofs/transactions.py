@@ -92,12 +92,6 @@ def decode_transaction(raw: Raw) -> Transaction:
     return transaction
 
 
-def compute_created_address(sender: Address, nonce: int) -> Address:
-    """Return where a creating transaction puts its contract (Yellow Paper section 7)."""
-    identity = rlp.encode([bytes.fromhex(sender[2:]), encode_integer(nonce)])
-    return Address(to_checksum_address(keccak(identity)[12:]))
-
-
 def _verify_claims(raw: Raw, transaction: Transaction) -> None:
     if transaction.hash != (claimed := decode_data(raw, "hash", 32)):
         raise ProofError(

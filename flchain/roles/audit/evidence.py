@@ -41,6 +41,11 @@ class Evidence:
         """Return the domain value of a round."""
         return round_key(self.chain_id, self.round_manager, self.task_id, number)
 
+    def find_round(self, block: int) -> RoundId | None:
+        """Return the newest round that had opened by a block."""
+        opened = [n for n, past in self.past.rounds.items() if past.block <= block]
+        return max(opened, default=None)
+
     def get_claims(self, number: RoundId) -> tuple[RewardClaimed, ...]:
         """Return what was paid for a round."""
         found = (logged.event for logged in self.events)

@@ -2,13 +2,16 @@
 
 from collections.abc import Collection
 
-from flchain.chain.base import Ledger, LoggedEvent
+from flchain.chain.base import Ledger
 from flchain.chain.rpc import Rpc
 from flchain.protocol.errors import ConfigError, EncodingError, ProofError
 from flchain.protocol.policy import decode_policy
 from flchain.protocol.types import RoundId, TaskId
 from flchain.roles.archive import Archive
+from flchain.roles.audit.authenticity import ChainAudit, ProvenChain
+from flchain.roles.audit.candour import audit_candour
 from flchain.roles.audit.evidence import Evidence, gather_evidence
+from flchain.roles.audit.readings import audit_readings
 from flchain.roles.audit.reexecution import Progress, Reexecution, audit_rounds
 from flchain.roles.audit.report import AuditReport, Findings
 from flchain.roles.terms import Terms, verify_terms
@@ -41,16 +44,25 @@ def verify_task(
     and ConfigError if there is no such task or round.
     """
     findings = Findings()
-    events = _read_events(ledger, findings)
-    if events is not None:
-        evidence = gather_evidence(ledger, task_id, events)
-        _audit_results(evidence, store, findings, rounds, progress)
+    if rpc is None:
+        findings.noted("chain", "this ledger lives in one process: there is no chain to prove")
+        evidence = gather_evidence(ledger, task_id, ledger.get_events())
+    else:
+        chain = ChainAudit(rpc, ledger, task_id, first_block, anchor, findings, progress).prove()
+        if chain is None:
+            return AuditReport(tuple(findings.checks))
+        evidence = gather_evidence(ledger, task_id, chain.events)
+        _audit_state(rpc, chain, evidence, findings)
+    _audit_results(evidence, store, findings, rounds, progress)
     return AuditReport(tuple(findings.checks))
 
 
-def _read_events(ledger: Ledger, findings: Findings) -> list[LoggedEvent]:
-    findings.noted("chain", "this ledger lives in one process: there is no chain to prove")
-    return ledger.get_events()
+def _audit_state(rpc: Rpc, chain: ProvenChain, evidence: Evidence, findings: Findings) -> None:
+    """Compare the node's other answers with what is proven."""
+    addresses = chain.replay.state.config.addresses
+    audit_candour(rpc, addresses, chain.blocks, evidence.find_round, findings)
+    if chain.is_replayed:
+        audit_readings(rpc, chain.head, chain.replay.state, evidence.task_id, findings)
 
 
 def _audit_results(
