@@ -160,7 +160,10 @@ class Ledger(Protocol):
         """Return the stake that a set of roles needs."""
 
     def get_nonce(self, contract: Address, address: Address) -> int:
-        """Return the nonce that the account's next signature for `contract` needs."""
+        """Return the nonce of the account's next signature.
+
+        `contract` is the agent registry or the token; a task's nonces are its members'.
+        """
 
     def get_epoch_length(self) -> Seconds:
         """Return the length of an epoch."""

@@ -184,7 +184,7 @@ class Suite:
 
     def read_all(self, views: Sequence[View], time: int) -> list[Answer]:
         """Return the answers of view functions at `time`."""
-        requests = [
+        requests: list[Sequence[Any]] = [
             (
                 {
                     "to": get_address(self.config.addresses, view[0]),

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from flchain.chain.spec.agents import is_eligible
 from flchain.chain.spec.rounds import get_phase
-from flchain.chain.spec.tasks import is_enrolled
+from flchain.chain.spec.tasks import is_enrolled, is_inactive_validator
 from flchain.protocol import calls, reserved
 from flchain.protocol.calls import Call
 from flchain.protocol.records import Member, Vote
@@ -211,11 +212,20 @@ def close_task(scene: Scene) -> Command | None:
 
 
 def dismiss(scene: Scene) -> Command:
-    """Dismiss anybody, or somebody who was suspended."""
-    suspended = [address for address, record in scene.state.agents.items() if record.is_suspended]
-    return scene.pick_actor(), calls.Dismiss(
-        scene.pick_task(), scene.rng.choice([scene.pick_actor("v"), *suspended])
-    )
+    """Dismiss anybody, or somebody who may be dismissed."""
+    task_id = scene.pick_task()
+    book = scene.get_book(task_id)
+    fallen = [
+        address
+        for address, member in book.members.items()
+        if is_enrolled(member)
+        and (
+            is_inactive_validator(book, member)
+            or not is_eligible(scene.state, address, member.role)
+        )
+    ]
+    member = scene.rng.choice([scene.pick_actor("v"), *fallen * 4])
+    return scene.pick_actor(), calls.Dismiss(task_id, member)
 
 
 def endorse(scene: Scene) -> Command:
@@ -328,7 +338,10 @@ def vote_bundle(scene: Scene) -> Call:
     task_id = scene.pick_task()
     number = pick_round(scene, task_id)
     build = scene.rng.choice([build_odd_vote, progress.build_vote])
-    entry = sign_vote(scene, scene.pick_actor("v"), task_id, number, build(scene, task_id))
+    proposer = scene.get_book(task_id).proposal.proposer
+    is_seated = proposer in find_seats(scene, scene.get_book(task_id))
+    voter = proposer if is_seated and scene.rng.random() < 0.5 else scene.pick_actor("v")
+    entry = sign_vote(scene, voter, task_id, number, build(scene, task_id))
     length = scene.rng.choice([0, 1, 1, 2, 32, 33])
     return calls.VoteBundle(task_id, number, (entry,) * length)
 

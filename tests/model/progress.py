@@ -87,7 +87,9 @@ def find_steps_of(scene: Scene, task_id: TaskId, address: Address, role: int) ->
 def register(scene: Scene, address: Address, role: int) -> Command:
     """Return what brings an actor to a registration: allowance, allow-list or the call."""
     registry = scene.state.config.addresses.agent_registry
-    if not scene.has_token and address not in scene.state.allowed:
+    if not scene.has_token:
+        if address in scene.state.allowed:
+            return address, calls.Register(role, Wei(0), scene.draw_digest())
         return ADDRESSES["governance"], calls.SetAllowed(address, allowed=True)
     stake = Wei(compute_required_stake(scene.state.config, role) + scene.rng.choice([0, 0, 7]))
     keys = scene.draw_digest()
@@ -99,13 +101,13 @@ def register(scene: Scene, address: Address, role: int) -> Command:
         return address, calls.RegisterWithPermit(role, stake, keys, deadline, v, r, s)
     if scene.rng.random() < 0.3:
         return scene.pick_actor(), permit
-    return address, calls.Approve(registry, scene.rng.choice([stake, Wei(FUNDS), token.UNLIMITED]))
+    return address, calls.Approve(registry, scene.rng.choice([stake, FUNDS, Wei(token.UNLIMITED)]))
 
 
 def fund(scene: Scene, task_id: TaskId) -> Command:
     """Return a funding, or the approval that it needs."""
     treasury, distributor = ADDRESSES["treasury"], scene.state.config.addresses.reward_distributor
-    amount = Wei(scene.rng.choice([1_000, 2_500, 10_000]))
+    amount = Wei(scene.rng.choice([1_000, 1_000, 1_500, 10_000]))
     if token.get_allowance(scene.state, treasury, distributor) < amount:
         return treasury, calls.Approve(distributor, Wei(10**6))
     return treasury, calls.Fund(task_id, amount)
@@ -236,8 +238,8 @@ def build_proposal(scene: Scene, task_id: TaskId) -> calls.Propose:
     )
     root = compute_root(compute_leaves(scene, task_id, number, rewards_))
     scene.trees[root] = rewards_
-    total = sum(reward.amount for reward in rewards_)
-    total = total // 3 if rng.random() < 0.15 else total
+    promised = sum(reward.amount for reward in rewards_)
+    total = promised // 3 if rng.random() < 0.15 else promised
     content = Content(scene.draw_digest(), scene.draw_digest(), root, Wei(total))
     return calls.Propose(task_id, number, content)
 

@@ -1,5 +1,8 @@
 """Signed twins of the calls, right or deliberately wrong."""
 
+from collections.abc import Callable
+from dataclasses import fields
+
 from flchain.chain.spec.agents import get_agent
 from flchain.chain.spec.signatures import get_nonce
 from flchain.chain.spec.state import get_round_key
@@ -61,41 +64,68 @@ def draw_deadline(scene: Scene) -> Timestamp:
 
 def sign_call(scene: Scene, call: Call, signer: Address) -> Call | None:
     """Return the signed twin of a call that `signer` would send, if it has one."""
-    config, deadline = scene.state.config, draw_deadline(scene)
-    registry, manager = config.addresses.agent_registry, config.addresses.round_manager
-    record = get_agent(scene.state, signer)
-    match call:
-        case calls.Register(roles, stake, keys):
-            signed = hash_registration(roles, stake, keys, deadline)
-            signature = sign(scene, signer, registry, signed)
-            return calls.RegisterWithSig(signer, roles, stake, keys, deadline, signature)
-        case calls.IncreaseStake(amount):
-            nonce = get_nonce(scene.state, registry, signer)
-            signature = sign(scene, signer, registry, hash_stake_increase(amount, nonce, deadline))
-            return calls.IncreaseStakeWithSig(signer, amount, deadline, signature)
-        case calls.BeginUnbonding():
-            signed = hash_unbonding(record.keys_digest, deadline)
-            signature = sign(scene, signer, registry, signed)
-            return calls.BeginUnbondingWithSig(signer, deadline, signature)
-        case calls.Enrol(task_id, role):
-            nonce = get_member(scene.state, task_id, signer).nonce
-            signed = hash_enrolment(task_id, role, nonce, deadline)
-            signature = sign(scene, signer, manager, signed)
-            return calls.EnrolWithSig(signer, task_id, role, deadline, signature)
-        case calls.LeaveTask(task_id):
-            nonce = get_member(scene.state, task_id, signer).nonce
-            signature = sign(scene, signer, manager, hash_leave(task_id, nonce, deadline))
-            return calls.LeaveTaskWithSig(signer, task_id, deadline, signature)
-        case calls.Endorse(task_id, policy, initial):
-            signed = hash_endorsement(task_id, policy, initial, deadline)
-            signature = sign(scene, signer, manager, signed)
-            return calls.EndorseWithSig(signer, task_id, policy, initial, deadline, signature)
-        case calls.Submit(task_id, number, digest, weight):
-            key = get_round_key(config, task_id, number)
-            signature = sign(scene, signer, manager, hash_update(key, digest, weight, deadline))
-            return calls.SubmitWithSig(signer, task_id, number, digest, weight, deadline, signature)
-        case _:
-            return None
+    twin = TWINS.get(type(call))
+    if twin is None:
+        return None
+    kind, hash_call = twin
+    deadline = draw_deadline(scene)
+    addresses = scene.state.config.addresses
+    is_bond = call.contract == "AgentRegistry"
+    contract = addresses.agent_registry if is_bond else addresses.round_manager
+    signature = sign(scene, signer, contract, hash_call(scene, call, signer, deadline))
+    arguments = [getattr(call, field.name) for field in fields(call)]
+    return kind(signer, *arguments, deadline, signature)
+
+
+def _hash_stake_increase(
+    scene: Scene, call: calls.IncreaseStake, signer: Address, deadline: Timestamp
+) -> Digest:
+    registry = scene.state.config.addresses.agent_registry
+    return hash_stake_increase(call.amount, get_nonce(scene.state, registry, signer), deadline)
+
+
+def _hash_unbonding(scene: Scene, _: Call, signer: Address, deadline: Timestamp) -> Digest:
+    return hash_unbonding(get_agent(scene.state, signer).keys_digest, deadline)
+
+
+def _hash_enrolment(
+    scene: Scene, call: calls.Enrol, signer: Address, deadline: Timestamp
+) -> Digest:
+    nonce = get_member(scene.state, call.task_id, signer).nonce
+    return hash_enrolment(call.task_id, call.role, nonce, deadline)
+
+
+def _hash_leave(
+    scene: Scene, call: calls.LeaveTask, signer: Address, deadline: Timestamp
+) -> Digest:
+    return hash_leave(call.task_id, get_member(scene.state, call.task_id, signer).nonce, deadline)
+
+
+def _hash_update(scene: Scene, call: calls.Submit, _: Address, deadline: Timestamp) -> Digest:
+    key = get_round_key(scene.state.config, call.task_id, call.round)
+    return hash_update(key, call.digest, call.weight, deadline)
+
+
+TWINS: dict[type[Call], tuple[Callable[..., Call], Callable[..., Digest]]] = {
+    calls.Register: (
+        calls.RegisterWithSig,
+        lambda _scene, call, _signer, deadline: hash_registration(
+            call.roles, call.stake, call.keys_digest, deadline
+        ),
+    ),
+    calls.IncreaseStake: (calls.IncreaseStakeWithSig, _hash_stake_increase),
+    calls.BeginUnbonding: (calls.BeginUnbondingWithSig, _hash_unbonding),
+    calls.Enrol: (calls.EnrolWithSig, _hash_enrolment),
+    calls.LeaveTask: (calls.LeaveTaskWithSig, _hash_leave),
+    calls.Endorse: (
+        calls.EndorseWithSig,
+        lambda _scene, call, _signer, deadline: hash_endorsement(
+            call.task_id, call.policy_digest, call.initial_state, deadline
+        ),
+    ),
+    calls.Submit: (calls.SubmitWithSig, _hash_update),
+}
+"""For each call that has one, its signed twin and what is signed."""
 
 
 def sign_attestation(

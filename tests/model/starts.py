@@ -18,6 +18,7 @@ READY_TASKS: tuple[dict[str, object], ...] = (
 ACTIVATION = 30
 """Seconds after which whoever has enrolled is active."""
 SILENT_ROUNDS = 3
+PROPOSERS = {ADDRESSES[name] for name in ("orchestrator", "p1", "p2")}
 
 
 @dataclass(frozen=True)
@@ -63,16 +64,12 @@ def get_preparation(scene: Scene, start: Start) -> Iterator[Command]:
 
 
 def _fill(scene: Scene, task_id: TaskId) -> Iterator[Command]:
-    """Register everybody and enrol them, proposers in the first task alone."""
+    """Register everybody and enrol them, those who propose in the first task alone."""
     while steps := find_lacking(scene, task_id):
-        wanted = [step for step in steps if task_id == 1 or step[0] not in _get_proposers()]
+        wanted = [step for step in steps if task_id == 1 or step[0] not in PROPOSERS]
         if not wanted:
             return
         yield wanted[0]
-
-
-def _get_proposers() -> set[str]:
-    return {ADDRESSES["p1"], ADDRESSES["p2"]}
 
 
 def _run_silent_round(scene: Scene, number: RoundId) -> Iterator[Command]:
