@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 @click.command()
 @with_settings("chain", "store", "task")
 def console(settings: Settings) -> None:
-    """Open a Python console on the chain; a program on stdin is run line by line."""
+    """Open a Python console on the chain.
+
+    Where stdin is no terminal, the program that it holds is run line by line.
+    """
     from flchain.cli.session import open_session  # noqa: PLC0415 - web3 takes a second
 
     with open_session(settings) as session:

@@ -96,6 +96,7 @@ def run_demo(
 
 def _play(plan: "Plan", run: Run, console: "Console") -> dict[str, Any]:
     """Run a plan at its venue; the run's record is written as soon as there is a task."""
+    from flchain.cli.apart import RoundsApart  # noqa: PLC0415
     from flchain.cli.federation import Progress, found, play, run_here  # noqa: PLC0415
     from flchain.cli.screen import Screen  # noqa: PLC0415
     from flchain.cli.venues import build_record, open_venue  # noqa: PLC0415
@@ -106,7 +107,9 @@ def _play(plan: "Plan", run: Run, console: "Console") -> dict[str, Any]:
         with open_venue(plan, run, progress) as venue:
             task_id = found(plan, venue, progress)
             save_record(run, build_record(plan, venue, task_id))
-            return play(plan, venue, task_id, progress, run_here)
+            is_apart = outline.is_multiprocess
+            run_rounds = RoundsApart(run, venue.rpc_url) if is_apart else run_here
+            return play(plan, venue, task_id, progress, run_rounds)
 
 
 def _list_hints(settings: Settings, run: Run, ledger: str) -> list[str]:
@@ -117,7 +120,7 @@ def _list_hints(settings: Settings, run: Run, ledger: str) -> list[str]:
         hints += [
             f"flchain verify --all{where}",
             f"flchain ledger rounds{where}",
-            f"flchain model get --version 10 --out model.safetensors{where}",
+            f"flchain model get --out model.safetensors{where}",
             f"flchain console{where}",
         ]
     return hints

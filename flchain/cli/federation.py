@@ -37,13 +37,17 @@ WORKERS = 2
 
 @dataclass(frozen=True)
 class Venue:
-    """Where a federation runs. `idle` lets time pass; `measure` returns bytes on disk."""
+    """Where a federation runs. `idle` lets time pass; `measure` returns bytes on disk.
+
+    `rpc_url` is empty for a ledger in memory.
+    """
 
     ledger: Ledger
     store: ContentStore
     cast: Cast
     idle: Callable[[], None]
     measure: Callable[[], int]
+    rpc_url: str = ""
 
 
 @dataclass

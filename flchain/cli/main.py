@@ -20,8 +20,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ledger": ("ledger:ledger", "Show what the chain recorded."),
     "model": ("model:model", "Get model versions."),
     "store": ("store:store", "Export, import and clean stored content."),
-    "verify": ("verify:verify", "Check a task's results against the chain and the content, trusting neither."),
-    "console": ("console:console", "Open a Python console on the chain; a program on stdin is run line by line."),
+    "verify": (
+        "verify:verify",
+        "Prove or refute results from chain and content alone.",
+    ),
+    "console": (
+        "console:console",
+        "Open a Python console on the chain.",
+    ),
 }
 """Where each command is, and its help line, so that `--help` imports none of them."""
 

@@ -34,7 +34,11 @@ def get(settings: Settings, number: int | None, out: Path) -> None:
         version = Version(ledger.get_latest_version(task_id) if number is None else number)
         digest = ledger.get_state_digest(task_id, version)
         state = fetch_state(Archive(session.store), digest, terms)
-        metadata = {"task": int(task_id), "version": int(version), "state_digest": digest.hex()}
+        metadata: dict[str, str | int] = {
+            "task": int(task_id),
+            "version": int(version),
+            "state_digest": digest.hex(),
+        }
         data = encode_safetensors(state, terms.policy, metadata)
     write_file(out, data)
     facts = {

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 Row = Mapping[str, Any]
+_WIDE = 200
 
 
 def print_rows(rows: Sequence[Row], title: str, *, is_json: bool) -> None:
@@ -42,7 +43,11 @@ def _print_table(rows: Sequence[Row], title: str) -> None:
         table.add_column(name, justify="right" if is_number else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_show(row[name]) for name in columns))
-    Console().print(table, highlight=False)
+    console = Console()
+    if not console.is_terminal:
+        # Whoever reads a file or a pipe wants whole lines.
+        console = Console(width=_WIDE)
+    console.print(table, highlight=False)
 
 
 def _show(value: Any) -> str:

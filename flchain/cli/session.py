@@ -5,10 +5,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from flchain.chain.base import Ledger
-from flchain.chain.deployment import AddressBook
-from flchain.chain.devnet import DevnetConfig, attach_devnet, start_devnet
-from flchain.chain.ethereum import EthereumLedger, connect
+from flchain.chain.address_book import AddressBook, load_address_book
+from flchain.chain.devnet import Devnet, DevnetConfig, open_devnet
+from flchain.chain.ethereum import EthereumLedger
+from flchain.chain.rpc import HttpRpc
 from flchain.cli.runs import Run, find_newest
 from flchain.config import Settings
 from flchain.protocol.errors import ConfigError
@@ -27,7 +27,7 @@ class Session:
     settings: Settings
     rpc_url: str
     book: AddressBook
-    ledger: Ledger
+    ledger: EthereumLedger
     store: ContentStore
     run: Run | None
 
@@ -62,24 +62,23 @@ def open_session(settings: Settings) -> Iterator[Session]:
             path = settings.addresses or Path.cwd() / BOOK
         else:
             run = find_newest(settings.data_dir)
-            url = stack.enter_context(open_run(run, settings))
+            url = stack.enter_context(open_run(run, settings)).rpc_url
             path = settings.addresses or run.folder / BOOK
-        ledger = connect(url, path)
-        _verify_chain(ledger, settings)
+        book = load_address_book(path)
+        rpc = HttpRpc(url)
+        _verify_chain(rpc, settings)
+        ledger = EthereumLedger(rpc, book)
         store = _open_store(settings, run)
         stack.callback(store.close)
-        yield Session(settings, url, AddressBook.load(path), ledger, store, run)
+        yield Session(settings, url, book, ledger, store, run)
 
 
 @contextmanager
-def open_run(run: Run, settings: Settings) -> Iterator[str]:
-    """Yield the RPC address of a run's devnet, started for the time being if it does not run."""
-    running = attach_devnet(run.chain)
-    if running is not None:
-        yield running.rpc_url
-        return
-    with start_devnet(DevnetConfig(folder=run.chain, anvil=settings.anvil, port=0)) as devnet:
-        yield devnet.rpc_url
+def open_run(run: Run, settings: Settings) -> Iterator[Devnet]:
+    """Yield a run's devnet, started for the time being if it does not run."""
+    config = DevnetConfig(folder=run.chain, anvil=settings.anvil, port=0)
+    with open_devnet(config) as devnet:
+        yield devnet
 
 
 def _open_store(settings: Settings, run: Run | None) -> ContentStore:
@@ -88,9 +87,11 @@ def _open_store(settings: Settings, run: Run | None) -> ContentStore:
     return open_store(url, folder=folder / "pins")
 
 
-def _verify_chain(ledger: EthereumLedger, settings: Settings) -> None:
-    wanted = settings.chain_id
-    if wanted is not None and ledger.chain_id != wanted:
+def _verify_chain(rpc: HttpRpc, settings: Settings) -> None:
+    if settings.chain_id is None:
+        return
+    found = int(rpc.call("eth_chainId"), 16)
+    if found != settings.chain_id:
         raise ConfigError(
-            f"the node is on chain {ledger.chain_id}, not {wanted}; correct --rpc or --chain-id"
+            f"the node is on chain {found}, not {settings.chain_id}; correct --rpc or --chain-id"
         )

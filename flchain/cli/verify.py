@@ -28,7 +28,7 @@ def verify(
     is_json: bool,
     verbose: bool,
 ) -> int:
-    """Check a task's results against the chain and the content, trusting neither.
+    """Prove or refute results from chain and content alone.
 
     Exits with 11 and names round, object and difference if something does not fit.
     """
