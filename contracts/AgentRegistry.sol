@@ -7,10 +7,11 @@ import {Agent} from "./types/Types.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {Nonces} from "@openzeppelin/contracts/utils/Nonces.sol";
 
 /// @title AgentRegistry
 /// @notice Identities, roles, stake, unbonding and slashing.
-contract AgentRegistry is IAgentRegistry, Signed {
+contract AgentRegistry is IAgentRegistry, Signed, Nonces {
     using SafeERC20 for IERC20;
 
     /* CONSTANTS */
@@ -20,10 +21,10 @@ contract AgentRegistry is IAgentRegistry, Signed {
     uint8 private constant ALL_ROLES = 7;
     uint32 private constant ACTIVATION_EPOCHS = 2;
     bytes32 private constant REGISTRATION_TYPEHASH =
-        keccak256("Registration(uint8 roles,uint96 stake,bytes32 keysDigest,uint256 nonce,uint40 deadline)");
+        keccak256("Registration(uint8 roles,uint96 stake,bytes32 keysDigest,uint40 deadline)");
     bytes32 private constant STAKE_INCREASE_TYPEHASH =
         keccak256("StakeIncrease(uint96 amount,uint256 nonce,uint40 deadline)");
-    bytes32 private constant UNBONDING_TYPEHASH = keccak256("Unbonding(uint256 nonce,uint40 deadline)");
+    bytes32 private constant UNBONDING_TYPEHASH = keccak256("Unbonding(bytes32 keysDigest,uint40 deadline)");
 
     /* IMMUTABLES */
 
@@ -101,8 +102,9 @@ contract AgentRegistry is IAgentRegistry, Signed {
     /// @inheritdoc IAgentRegistry
     function beginUnbondingWithSig(address agent, uint40 deadline, bytes calldata signature) external {
         _verifyDeadline(deadline);
-        _verifySignature(agent, keccak256(abi.encode(UNBONDING_TYPEHASH, nonces(agent), deadline)), signature);
-        _useNonce(agent);
+        // A keys digest belongs to one registration only, so that this works once.
+        bytes32 structHash = keccak256(abi.encode(UNBONDING_TYPEHASH, _agents[agent].keysDigest, deadline));
+        _verifySignature(agent, structHash, signature);
         _beginUnbonding(agent);
     }
 
@@ -144,8 +146,11 @@ contract AgentRegistry is IAgentRegistry, Signed {
         bytes32 r,
         bytes32 s
     ) external {
-        // A permit that somebody else has already used leaves the allowance in place: go on either way.
-        try IERC20Permit(address(TOKEN)).permit(msg.sender, address(this), stake, permitDeadline, v, r, s) {} catch {}
+        if (address(TOKEN) != address(0)) {
+            // A permit that somebody else has already used leaves the allowance in place: go on either way.
+            try IERC20Permit(address(TOKEN)).permit(msg.sender, address(this), stake, permitDeadline, v, r, s) {}
+                catch {}
+        }
         _register(msg.sender, roles, stake, keysDigest);
     }
 
@@ -159,10 +164,9 @@ contract AgentRegistry is IAgentRegistry, Signed {
         bytes calldata signature
     ) external {
         _verifyDeadline(deadline);
-        bytes32 structHash =
-            keccak256(abi.encode(REGISTRATION_TYPEHASH, roles, stake, keysDigest, nonces(agent), deadline));
+        // A keys digest works once, so that the signature does too.
+        bytes32 structHash = keccak256(abi.encode(REGISTRATION_TYPEHASH, roles, stake, keysDigest, deadline));
         _verifySignature(agent, structHash, signature);
-        _useNonce(agent);
         _register(agent, roles, stake, keysDigest);
     }
 
@@ -196,7 +200,8 @@ contract AgentRegistry is IAgentRegistry, Signed {
         record.locked -= amount;
         emit AgentSlashed(agent, amount);
         if (address(TOKEN) == address(0)) _setSuspended(agent, true);
-        else if (amount != 0) TOKEN.safeTransfer(BURN_ADDRESS, amount);
+        // A token that refuses must not keep a round from ending: then the amount stays here, out of reach.
+        else if (amount != 0) TOKEN.trySafeTransfer(BURN_ADDRESS, amount);
     }
 
     /// @inheritdoc IAgentRegistry

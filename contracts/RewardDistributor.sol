@@ -80,14 +80,12 @@ contract RewardDistributor is IRewardDistributor {
         bytes32 root,
         uint96 total,
         uint16 payoutBps,
-        uint96 reserved,
         uint40 claimDelay,
         uint40 claimWindow
     ) external onlyRoundManager {
         uint96 payout = uint96((uint256(total) * payoutBps) / WHOLE_BPS);
-        Budget storage budget = _budgets[taskId];
-        budget.reserved -= reserved;
-        budget.available += reserved - payout;
+        Budget memory budget = _budgets[taskId];
+        _budgets[taskId] = Budget(budget.available + budget.reserved - payout, 0);
         uint40 claimableFrom = uint40(block.timestamp) + claimDelay;
         _distributions[taskId][round] =
             Distribution(payout, claimableFrom, claimableFrom + claimWindow, payoutBps, 0, root);
@@ -103,10 +101,9 @@ contract RewardDistributor is IRewardDistributor {
     }
 
     /// @inheritdoc IRewardDistributor
-    function release(uint64 taskId, uint96 amount) external onlyRoundManager {
-        Budget storage budget = _budgets[taskId];
-        budget.reserved -= amount;
-        budget.available += amount;
+    function release(uint64 taskId) external onlyRoundManager {
+        Budget memory budget = _budgets[taskId];
+        _budgets[taskId] = Budget(budget.available + budget.reserved, 0);
     }
 
     /// @inheritdoc IRewardDistributor

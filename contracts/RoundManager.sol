@@ -7,11 +7,27 @@ import {IAgentRegistry} from "./interfaces/IAgentRegistry.sol";
 import {IModelRegistry} from "./interfaces/IModelRegistry.sol";
 import {IRewardDistributor} from "./interfaces/IRewardDistributor.sol";
 import {IRoundManager} from "./interfaces/IRoundManager.sol";
+import {BallotWord} from "./libraries/Ballots.sol";
 import {Digests} from "./libraries/Digests.sol";
+import {RoundBook} from "./libraries/RoundBook.sol";
 import {RoundState} from "./libraries/RoundState.sol";
+import {Seats} from "./libraries/Seats.sol";
 import {Settlement} from "./libraries/Settlement.sol";
 import {Decision, Tallies} from "./libraries/Tallies.sol";
-import {Ballot, Content, Member, Outcome, Phase, Proposal, Round, SignedVote, Task, Vote} from "./types/Types.sol";
+import {Page} from "./types/Book.sol";
+import {Ballot, Content, Member, Phase, Proposal, SignedVote, Vote} from "./types/Types.sol";
+
+/// @notice What every vote of a bundle is checked against.
+/// @param taskId The task.
+/// @param round The round.
+/// @param openedAt When it opened.
+/// @param proposalId The live proposal.
+struct Poll {
+    uint256 taskId;
+    uint256 round;
+    uint256 openedAt;
+    bytes32 proposalId;
+}
 
 /// @title RoundManager
 /// @notice Proposals, votes and finality, on top of tasks and rounds.
@@ -29,135 +45,95 @@ contract RoundManager is Rounds {
 
     /// @inheritdoc IRoundManager
     function propose(uint64 taskId, uint32 round, Content calldata content) external returns (bytes32 proposalId) {
-        Round memory current = RoundState.requireRound(_book, taskId, round);
-        Phase phase = RoundState.getPhase(_book, taskId);
-        if (phase != Phase.Propose) revert WrongPhase(Phase.Propose, phase);
-        Task storage task = _book.tasks[taskId];
-        Ballot memory ballot = _book.ballots[taskId];
-        ballot.rank = uint8(_requireRank(taskId, current, ballot));
-        if (content.stateDigest == 0) revert InvalidDigest(content.stateDigest);
-        if (content.aggregateRoot == 0) revert InvalidDigest(content.aggregateRoot);
-        if (content.rewardTotal > task.roundReserve) revert RewardTooHigh(content.rewardTotal, task.roundReserve);
-        proposalId = _recordProposal(taskId, current, ballot, content);
-        (ballot.isLive, ballot.isExtended) = (true, false);
-        ballot.voteClose = uint40(block.timestamp) + task.seatWindow + task.voteWindow;
-        _book.ballots[taskId] = ballot;
-        if (task.proposalBond != 0) _AGENTS.lockBond(msg.sender, task.proposalBond);
+        return RoundBook.propose(_book.pages[taskId], _suite(), taskId, round, content);
     }
 
     /// @inheritdoc IRoundManager
     function settle(uint64 taskId) external {
-        Settlement.settle(_book, _suite(), taskId);
+        Settlement.settle(_book.pages[taskId], _suite(), taskId);
     }
 
     /// @inheritdoc IRoundManager
-    function vote(uint64 taskId, uint32 round, Vote calldata ballotPaper) external {
-        Round memory current = RoundState.requireRound(_book, taskId, round);
-        Ballot memory ballot = _requireVote(taskId, current);
-        if (!_vote(taskId, current, ballot, msg.sender, ballotPaper)) revert AlreadyVoted(msg.sender);
-        _closeVote(taskId, current, ballot);
+    function vote(uint256 taskId, uint256 round, Vote calldata ballotPaper) external {
+        Page storage page = _book.pages[taskId];
+        BallotWord ballot = _requireVote(page, round);
+        Poll memory poll = Poll(taskId, round, page.round.openedAt, page.proposal.proposalId);
+        (BallotWord counted, bool isNew) = _vote(page, poll, ballot, msg.sender, ballotPaper);
+        if (!isNew) revert AlreadyVoted(msg.sender);
+        _closeVote(page, counted);
     }
 
     /// @inheritdoc IRoundManager
-    function voteBundle(uint64 taskId, uint32 round, SignedVote[] calldata votes) external {
+    function voteBundle(uint256 taskId, uint256 round, SignedVote[] calldata votes) external {
         if (votes.length == 0 || votes.length > MAX_BUNDLE) revert InvalidBundle(votes.length);
-        Round memory current = RoundState.requireRound(_book, taskId, round);
-        Ballot memory ballot = _requireVote(taskId, current);
-        bytes32 key = computeRoundKey(taskId, round);
+        Page storage page = _book.pages[taskId];
+        BallotWord ballot = _requireVote(page, round);
+        Poll memory poll = Poll(taskId, round, page.round.openedAt, page.proposal.proposalId);
+        bytes32 key = computeRoundKey(uint64(taskId), uint32(round));
+        bytes32 domain = _domainSeparatorV4();
         for (uint256 i = 0; i < votes.length; ++i) {
             SignedVote calldata signed = votes[i];
-            _verifySignature(signed.validator, Digests.hashVote(key, ballot.attempt, signed.vote), signed.signature);
-            _vote(taskId, current, ballot, signed.validator, signed.vote);
+            address validator = signed.validator;
+            bytes32 structHash = Digests.hashVote(key, ballot.attempt(), signed.vote);
+            _verifySignature(validator, domain, structHash, signed.r, signed.vs);
+            (ballot,) = _vote(page, poll, ballot, validator, signed.vote);
         }
-        _closeVote(taskId, current, ballot);
+        _closeVote(page, ballot);
     }
 
     /* VIEW */
 
     /// @inheritdoc IRoundManager
     function getBallot(uint64 taskId) external view returns (Ballot memory) {
-        return _book.ballots[taskId];
+        return _book.pages[taskId].ballot.unpack();
     }
 
     /// @inheritdoc IRoundManager
     function getProposal(uint64 taskId) external view returns (Proposal memory) {
-        return _book.proposals[taskId];
+        return _book.pages[taskId].proposal;
     }
 
     /// @inheritdoc IRoundManager
     function getProposer(uint64 taskId) external view returns (uint256 rank, address holder) {
-        Phase phase = RoundState.getPhase(_book, taskId);
-        if (phase != Phase.Propose) revert WrongPhase(Phase.Propose, phase);
-        (Round memory round, Ballot memory ballot) = (_book.rounds[taskId], _book.ballots[taskId]);
-        rank = RoundState.getRank(_book, taskId, round, ballot);
-        holder = _rankHolder(taskId, round.round, ballot.attempt, rank);
+        return RoundBook.getProposer(_book.pages[taskId], taskId);
     }
 
     /* INTERNAL */
 
-    function _closeVote(uint64 taskId, Round memory round, Ballot memory ballot) internal {
-        if (Tallies.decide(ballot, round.validators) != Decision.Open) ballot.voteClose = uint40(block.timestamp);
-        _book.ballots[taskId] = ballot;
+    function _closeVote(Page storage page, BallotWord ballot) internal {
+        bool isDecided = Tallies.decide(ballot, page.round.validators) != Decision.Open;
+        page.ballot = isDecided ? ballot.withVoteClose(block.timestamp) : ballot;
     }
 
-    function _recordProposal(uint64 taskId, Round memory round, Ballot memory ballot, Content calldata content)
+    function _vote(Page storage page, Poll memory poll, BallotWord ballot, address validator, Vote calldata paper)
         internal
-        returns (bytes32 proposalId)
+        returns (BallotWord counted, bool isNew)
     {
-        bytes32 key = computeRoundKey(taskId, round.round);
-        (uint256[] memory survivors,) = RoundState.getSurvivors(_book, taskId, round);
-        bytes32 root = Digests.survivorRoot(key, _book.submissions[taskId].commitment, survivors);
-        bytes32 contentId = Digests.contentId(key, root, content, _book.tasks[taskId].policyDigest, round.parentVersion);
-        proposalId = Digests.proposalId(contentId, ballot.attempt, msg.sender);
-        _book.proposals[taskId] =
-            Proposal(proposalId, content.stateDigest, content.rewardRoot, msg.sender, content.rewardTotal);
-        emit ProposalSubmitted(
-            taskId, round.round, msg.sender, ballot.attempt, ballot.rank, proposalId, contentId, root, content
-        );
+        Member storage member = page.members[validator];
+        uint256 place = member.place;
+        bool isSeated = Seats.isEntitled({
+            role: member.role,
+            wanted: Seats.VALIDATOR,
+            activeFrom: member.activeFrom,
+            leftAt: member.leftAt,
+            openedAt: poll.openedAt,
+            epochLength: _EPOCH_LENGTH
+        });
+        if (!isSeated) revert NotEntitled(validator);
+        if (paper.proposalId != poll.proposalId) revert WrongProposal(poll.proposalId, paper.proposalId);
+        if (ballot.hasVoted(place)) {
+            if (validator == page.proposal.proposer) revert OwnProposal(validator);
+            return (ballot, false);
+        }
+        counted = Tallies.count(ballot, page.rejects, place, paper);
+        emit VoteCast(uint64(poll.taskId), uint32(poll.round), validator, ballot.attempt(), paper);
+        return (counted, true);
     }
 
-    function _vote(uint64 taskId, Round memory round, Ballot memory ballot, address validator, Vote calldata paper)
-        internal
-        returns (bool isNew)
-    {
-        Member memory member = _requireValidator(taskId, round, validator);
-        Proposal storage proposal = _book.proposals[taskId];
-        if (paper.proposalId != proposal.proposalId) revert WrongProposal(proposal.proposalId, paper.proposalId);
-        if (validator == proposal.proposer) revert OwnProposal(validator);
-        if (member.votedRound == round.round && member.votedAttempt == ballot.attempt) return false;
-        Tallies.count(ballot, _book.rejects[taskId], paper);
-        (member.votedRound, member.votedAttempt, member.lastBallot) = (round.round, ballot.attempt, ballot.number + 1);
-        _book.members[taskId][validator] = member;
-        emit VoteCast(taskId, round.round, validator, ballot.attempt, paper);
-        return true;
-    }
-
-    function _rankHolder(uint64 taskId, uint32 round, uint8 attempt, uint256 rank) internal view returns (address) {
-        Task storage task = _book.tasks[taskId];
-        if (rank + 1 == task.proposeRanks) return address(0);
-        address[] storage proposers = _book.proposers[taskId];
-        if (rank == 0 || proposers.length == 0) return task.orchestrator;
-        uint256 seed = uint256(keccak256(abi.encode(computeRoundKey(taskId, round), attempt)));
-        return proposers[(seed % proposers.length + rank - 1) % proposers.length];
-    }
-
-    function _requireRank(uint64 taskId, Round memory round, Ballot memory ballot)
-        internal
-        view
-        returns (uint256 rank)
-    {
-        Member memory member = _book.members[taskId][msg.sender];
-        bool isActive = member.role != 0 && member.leftAt == 0 && member.activeFrom <= _epochAt(block.timestamp);
-        if (!isActive) revert NotEntitled(msg.sender);
-        if (member.barredRound == round.round) revert Barred(msg.sender);
-        rank = RoundState.getRank(_book, taskId, round, ballot);
-        address holder = _rankHolder(taskId, round.round, ballot.attempt, rank);
-        if (holder != address(0) && holder != msg.sender) revert NotYourRank(msg.sender, rank);
-    }
-
-    function _requireVote(uint64 taskId, Round memory round) internal view returns (Ballot memory ballot) {
-        ballot = _book.ballots[taskId];
-        bool isOpen = round.outcome == Outcome.None && ballot.isLive && block.timestamp < ballot.voteClose;
-        if (!isOpen) revert WrongPhase(Phase.Vote, RoundState.getPhase(_book, taskId));
+    function _requireVote(Page storage page, uint256 round) internal view returns (BallotWord ballot) {
+        if (page.round.round != round) revert WrongRound(page.round.round, round);
+        ballot = page.ballot;
+        bool isOpen = ballot.isLive() && block.timestamp < ballot.voteClose();
+        if (!isOpen) revert WrongPhase(Phase.Vote, RoundState.getPhase(page));
     }
 }

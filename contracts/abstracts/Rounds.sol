@@ -2,28 +2,20 @@
 pragma solidity ^0.8.37;
 
 import {IRoundManager} from "../interfaces/IRoundManager.sol";
-import {ITasks} from "../interfaces/ITasks.sol";
 import {Attestations} from "../libraries/Attestations.sol";
+import {Commitment} from "../libraries/Commitments.sol";
 import {Digests} from "../libraries/Digests.sol";
+import {RoundBook} from "../libraries/RoundBook.sol";
 import {RoundState} from "../libraries/RoundState.sol";
 import {Seats} from "../libraries/Seats.sol";
-import {
-    Ballot,
-    Member,
-    Outcome,
-    Phase,
-    Population,
-    Round,
-    SignedAttestation,
-    Submissions,
-    Task,
-    TaskStatus
-} from "../types/Types.sol";
+import {Page} from "../types/Book.sol";
+import {Member, Outcome, Phase, Round, SignedAttestation, Submissions} from "../types/Types.sol";
 import {Tasks} from "./Tasks.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 
 /// @title Rounds
 /// @notice From the opening of a round to the survivor set: OPEN, SUBMIT and ATTEST.
+/// @dev The calls of every member in every round read each slot once and write it once.
 abstract contract Rounds is IRoundManager, Tasks {
     using Attestations for uint256;
 
@@ -33,48 +25,37 @@ abstract contract Rounds is IRoundManager, Tasks {
     /// @dev Submissions per word of an attestation: the other 32 bits of the stored word tag the round.
     uint256 private constant WORD = 224;
     uint256 private constant LANES = 32;
+    uint256 private constant MASK = (1 << WORD) - 1;
 
     /* STATE-CHANGING */
 
     /// @inheritdoc IRoundManager
-    function attest(uint64 taskId, uint32 round, uint256[] calldata bitmap) external {
-        Round memory current = _requireAttest(taskId, round);
-        if (!_attest(taskId, current, msg.sender, bitmap)) revert AlreadyAttested(msg.sender);
-        _closeAttest(taskId, current);
+    function attest(uint256 taskId, uint256 round, uint256[] calldata bitmap) external {
+        Page storage page = _book.pages[taskId];
+        uint256 openedAt = _requireAttest(page, round);
+        if (!_attest(page, taskId, round, openedAt, msg.sender, bitmap)) revert AlreadyAttested(msg.sender);
     }
 
     /// @inheritdoc IRoundManager
     function attestBundle(uint64 taskId, uint32 round, SignedAttestation[] calldata attestations) external {
         if (attestations.length == 0 || attestations.length > MAX_BUNDLE) revert InvalidBundle(attestations.length);
-        Round memory current = _requireAttest(taskId, round);
+        Page storage page = _book.pages[taskId];
+        uint256 openedAt = _requireAttest(page, round);
         bytes32 key = computeRoundKey(taskId, round);
         for (uint256 i = 0; i < attestations.length; ++i) {
             SignedAttestation calldata signed = attestations[i];
             _verifySignature(signed.validator, Digests.hashAttestation(key, signed.bitmap), signed.signature);
-            _attest(taskId, current, signed.validator, signed.bitmap);
+            _attest(page, taskId, round, openedAt, signed.validator, signed.bitmap);
         }
-        _closeAttest(taskId, current);
     }
 
     /// @inheritdoc IRoundManager
     function openRound(uint64 taskId) external returns (uint32 round) {
-        Task storage task = _book.tasks[taskId];
-        TaskStatus memory status = _book.status[taskId];
-        if (status.sponsor == address(0)) revert UnknownTask(taskId);
-        if (status.isClosed) revert TaskIsClosed(taskId);
-        Round memory previous = _book.rounds[taskId];
-        bool isLive = previous.round != 0 && previous.outcome == Outcome.None;
-        if (isLive) revert RoundIsLive(taskId, previous.round);
-        round = previous.round + 1;
-        if (round > task.maxRounds) revert RoundsExhausted(task.maxRounds);
-        if (block.timestamp < status.nextOpenAt) revert TooEarly(status.nextOpenAt);
-        (uint16 members, uint8 validators) = _snapshot(taskId, task, status.endorsements);
-        _resetRound(taskId, round, members, validators, task);
-        _REWARDS.reserve(taskId, task.roundReserve);
+        return RoundBook.open(_book.pages[taskId], _suite(), taskId);
     }
 
     /// @inheritdoc IRoundManager
-    function submit(uint64 taskId, uint32 round, bytes32 digest, uint8 weight) external {
+    function submit(uint256 taskId, uint256 round, bytes32 digest, uint256 weight) external {
         _submit(msg.sender, taskId, round, digest, weight);
     }
 
@@ -99,17 +80,20 @@ abstract contract Rounds is IRoundManager, Tasks {
 
     /// @inheritdoc IRoundManager
     function getPhase(uint64 taskId) external view returns (Phase) {
-        return RoundState.getPhase(_book, taskId);
+        return RoundState.getPhase(_book.pages[taskId]);
     }
 
     /// @inheritdoc IRoundManager
-    function getRound(uint64 taskId) external view returns (Round memory) {
-        return _book.rounds[taskId];
+    function getRound(uint64 taskId) external view returns (Round memory round) {
+        Page storage page = _book.pages[taskId];
+        round = page.round;
+        round.attesters = RoundState.getAttesters(page);
     }
 
     /// @inheritdoc IRoundManager
     function getSubmissions(uint64 taskId) external view returns (Submissions memory) {
-        return _book.submissions[taskId];
+        Commitment submissions = _book.pages[taskId].submissions;
+        return Submissions(submissions.value(), uint16(submissions.count()));
     }
 
     /// @inheritdoc IRoundManager
@@ -119,129 +103,104 @@ abstract contract Rounds is IRoundManager, Tasks {
 
     /// @inheritdoc IRoundManager
     function getSurvivors(uint64 taskId) external view returns (uint256[] memory words, uint256 count) {
-        return RoundState.getSurvivors(_book, taskId, _book.rounds[taskId]);
+        return RoundState.getSurvivors(_book.pages[taskId]);
     }
 
     /* INTERNAL */
 
-    function _attest(uint64 taskId, Round memory current, address validator, uint256[] calldata bitmap)
-        internal
-        returns (bool isNew)
-    {
-        _requireValidator(taskId, current, validator);
-        uint256 count = _book.submissions[taskId].count;
-        uint256 words = count == 0 ? 1 : (count + WORD - 1) / WORD;
-        if (bitmap.length != words) revert InvalidBitmap(count);
-        uint256[] memory added = new uint256[](words);
-        bool isFirst = _book.attested[taskId][validator][0] >> WORD != current.round;
-        isNew = isFirst;
-        for (uint256 word = 0; word < words; ++word) {
-            if (bitmap[word] >> Math.min(count - word * WORD, WORD) != 0) revert InvalidBitmap(count);
-            added[word] = _mark(taskId, current.round, validator, word, bitmap[word]);
-            if (added[word] != 0) isNew = true;
+    function _attest(
+        Page storage page,
+        uint256 taskId,
+        uint256 round,
+        uint256 openedAt,
+        address validator,
+        uint256[] calldata bitmap
+    ) internal returns (bool isNew) {
+        if (!Seats.isSeated(page.members[validator], openedAt, _EPOCH_LENGTH)) revert NotEntitled(validator);
+        uint256 count = page.submissions.count();
+        uint256[] memory added = new uint256[](bitmap.length);
+        if (added.length != (count > WORD ? Math.ceilDiv(count, WORD) : 1)) revert InvalidBitmap(count);
+        mapping(uint256 word => uint256) storage attested = page.attested[validator];
+        unchecked {
+            for (uint256 word = 0; word < added.length; ++word) {
+                uint256 bits = bitmap[word];
+                if (bits >> Math.min(count - word * WORD, WORD) != 0) revert InvalidBitmap(count);
+                uint256 stored = attested[word];
+                bool isTagged = stored >> WORD == round;
+                uint256 known = isTagged ? stored & MASK : 0;
+                attested[word] = (round << WORD) | known | bits;
+                bits &= ~known;
+                added[word] = bits;
+                // Every attester tags the first word, so a tag missing there is a first attestation.
+                bool isFirst = !isTagged && word == 0;
+                if (bits == 0 && !isFirst) continue;
+                isNew = true;
+                _count(page, round, word * (WORD / LANES), bits, isFirst);
+            }
         }
-        if (isFirst) ++current.attesters;
-        if (isNew) emit BlobsAttested(taskId, current.round, validator, added);
+        if (isNew) emit BlobsAttested(uint64(taskId), uint32(round), validator, added);
     }
 
-    function _closeAttest(uint64 taskId, Round memory current) internal {
-        if (current.attesters == current.validators) current.attestClose = uint40(block.timestamp);
-        _book.rounds[taskId] = current;
+    /// @dev The last validator's first attestation closes ATTEST.
+    function _count(Page storage page, uint256 round, uint256 group, uint256 bits, bool isFirst) internal {
+        do {
+            uint256 counters = page.counters[group].add(round, bits & type(uint32).max);
+            if (isFirst) {
+                uint256 attesters;
+                (counters, attesters) = counters.addAttester();
+                if (attesters == page.round.validators) page.round.attestClose = uint40(block.timestamp);
+                isFirst = false;
+            }
+            page.counters[group] = counters;
+            bits >>= LANES;
+            unchecked {
+                ++group;
+            }
+        } while (bits != 0);
     }
 
-    function _mark(uint64 taskId, uint32 round, address validator, uint256 word, uint256 bits)
-        internal
-        returns (uint256 added)
-    {
-        uint256 stored = _book.attested[taskId][validator][word];
-        uint256 known = stored >> WORD == round ? stored & ((1 << WORD) - 1) : 0;
-        added = bits & ~known;
-        _book.attested[taskId][validator][word] = (uint256(round) << WORD) | known | bits;
-        for (uint256 lane = 0; added >> (lane * LANES) != 0; ++lane) {
-            uint256 chunk = (added >> (lane * LANES)) & type(uint32).max;
-            uint256 group = word * (WORD / LANES) + lane;
-            if (chunk != 0) _book.counters[taskId][group] = _book.counters[taskId][group].add(round, chunk);
-        }
-    }
-
-    function _resetRound(uint64 taskId, uint32 round, uint16 members, uint8 validators, Task storage task) internal {
-        uint40 opened = uint40(block.timestamp);
-        uint40 submitClose = opened + task.submitWindow;
-        uint32 parent = _MODELS.getLatest(taskId);
-        _book.rounds[taskId] = Round({
-            round: round,
-            openedAt: opened,
-            submitClose: submitClose,
-            attestClose: submitClose + task.attestWindow,
-            members: members,
-            validators: validators,
-            attesters: 0,
-            outcome: Outcome.None,
-            parentVersion: parent,
-            wMax: task.wMax
+    function _submit(address agent, uint256 taskId, uint256 round, bytes32 digest, uint256 weight) internal {
+        Page storage page = _book.pages[taskId];
+        Round storage current = page.round;
+        if (current.round != round) revert WrongRound(current.round, round);
+        if (block.timestamp >= current.submitClose) revert WrongPhase(Phase.Submit, RoundState.getPhase(page));
+        Member storage member = page.members[agent];
+        bool isEntitled = Seats.isEntitled({
+            role: member.role,
+            wanted: Seats.AGENT,
+            activeFrom: member.activeFrom,
+            leftAt: member.leftAt,
+            openedAt: current.openedAt,
+            epochLength: _EPOCH_LENGTH
         });
-        _book.submissions[taskId] = Submissions(Digests.emptyChain(computeRoundKey(taskId, round)), 0);
-        Ballot memory ballot;
-        ballot.number = _book.ballots[taskId].number;
-        _book.ballots[taskId] = ballot;
-        emit RoundOpened(taskId, round, parent, members, validators);
-    }
-
-    function _snapshot(uint64 taskId, Task storage task, uint8 endorsements)
-        internal
-        returns (uint16 members, uint8 validators)
-    {
-        Population memory agents = _foldPopulation(taskId, Seats.AGENT);
-        Population memory seats = _foldPopulation(taskId, Seats.VALIDATOR);
-        (members, validators) = (agents.active, uint8(seats.active));
-        if (validators < task.minValidators) revert TooFewValidators(validators, task.minValidators);
-        uint256 needed = Seats.majority(validators);
-        if (endorsements < needed) revert NotEndorsed(endorsements, needed);
-        if (members < task.minAgents) revert TooFewAgents(members, task.minAgents);
-        _book.populations[taskId][Seats.AGENT] = agents;
-        _book.populations[taskId][Seats.VALIDATOR] = seats;
-    }
-
-    function _submit(address agent, uint64 taskId, uint32 round, bytes32 digest, uint8 weight) internal {
-        Round memory current = RoundState.requireRound(_book, taskId, round);
-        if (current.outcome != Outcome.None || block.timestamp >= current.submitClose) {
-            revert WrongPhase(Phase.Submit, RoundState.getPhase(_book, taskId));
-        }
-        Member memory member = _book.members[taskId][agent];
-        if (!Seats.isEntitled(member, Seats.AGENT, current.openedAt, _epochAt(current.openedAt))) {
-            revert NotEntitled(agent);
-        }
+        if (!isEntitled) revert NotEntitled(agent);
         if (member.submittedRound == round) revert AlreadySubmitted(agent);
         if (digest == 0) revert InvalidDigest(digest);
-        if (weight == 0 || weight > current.wMax) revert InvalidWeight(weight, current.wMax);
-        _book.members[taskId][agent].submittedRound = round;
-        Submissions memory submissions = _book.submissions[taskId];
-        emit UpdateSubmitted(taskId, round, agent, submissions.count, digest, weight);
-        submissions.commitment = Digests.chain(submissions.commitment, agent, digest, weight);
-        _book.submissions[taskId] = Submissions(submissions.commitment, ++submissions.count);
-        if (submissions.count == current.members) _closeSubmit(taskId, current);
-    }
-
-    function _closeSubmit(uint64 taskId, Round memory current) internal {
-        current.submitClose = uint40(block.timestamp);
-        current.attestClose = current.submitClose + _book.tasks[taskId].attestWindow;
-        _book.rounds[taskId] = current;
-    }
-
-    function _requireAttest(uint64 taskId, uint32 round) internal view returns (Round memory current) {
-        current = RoundState.requireRound(_book, taskId, round);
-        bool isOpen = block.timestamp >= current.submitClose && block.timestamp < current.attestClose;
-        if (current.outcome != Outcome.None || !isOpen) {
-            revert WrongPhase(Phase.Attest, RoundState.getPhase(_book, taskId));
+        uint256 lastIndex;
+        unchecked {
+            // Zero wraps.
+            if (weight - 1 >= current.wMax) revert InvalidWeight(weight, current.wMax);
+            lastIndex = uint256(current.members) - 1;
         }
+        Commitment submissions = page.submissions;
+        uint256 index = submissions.count();
+        member.submittedRound = uint32(round);
+        page.submissions = submissions.append(agent, digest, weight);
+        emit UpdateSubmitted(uint64(taskId), uint32(round), agent, uint16(index), digest, uint8(weight));
+        if (index == lastIndex) _closeSubmit(page);
     }
 
-    function _requireValidator(uint64 taskId, Round memory current, address validator)
-        internal
-        view
-        returns (Member memory member)
-    {
-        member = _book.members[taskId][validator];
-        if (!Seats.isSeated(member, current.openedAt, _epochAt(current.openedAt))) revert NotEntitled(validator);
+    function _closeSubmit(Page storage page) internal {
+        uint40 submitClose = uint40(block.timestamp);
+        Round storage current = page.round;
+        (current.submitClose, current.attestClose) = (submitClose, submitClose + page.task.attestWindow);
+    }
+
+    function _requireAttest(Page storage page, uint256 round) internal view returns (uint256 openedAt) {
+        Round storage current = page.round;
+        if (current.round != round) revert WrongRound(current.round, round);
+        openedAt = current.openedAt;
+        bool isOpen = block.timestamp >= current.submitClose && block.timestamp < current.attestClose;
+        if (!isOpen || current.outcome != Outcome.None) revert WrongPhase(Phase.Attest, RoundState.getPhase(page));
     }
 }

@@ -42,7 +42,7 @@ abstract contract Tasks is ITasks, Signed {
 
     /// @inheritdoc ITasks
     function closeTask(uint64 taskId) external {
-        TaskBook.close(_book, _suite(), taskId);
+        TaskBook.close(_book.pages[taskId], _suite(), taskId);
     }
 
     /// @inheritdoc ITasks
@@ -52,12 +52,12 @@ abstract contract Tasks is ITasks, Signed {
 
     /// @inheritdoc ITasks
     function dismiss(uint64 taskId, address member) external {
-        TaskBook.dismiss(_book, _suite(), taskId, member);
+        TaskBook.dismiss(_book.pages[taskId], _suite(), taskId, member);
     }
 
     /// @inheritdoc ITasks
     function endorse(uint64 taskId, bytes32 policyDigest, bytes32 initialState) external {
-        TaskBook.endorse(_book, msg.sender, taskId, policyDigest, initialState);
+        TaskBook.endorse(_book.pages[taskId], msg.sender, taskId, policyDigest, initialState);
     }
 
     /// @inheritdoc ITasks
@@ -73,12 +73,12 @@ abstract contract Tasks is ITasks, Signed {
         bytes32 structHash =
             keccak256(abi.encode(Digests.ENDORSEMENT_TYPEHASH, taskId, policyDigest, initialState, deadline));
         _verifySignature(validator, structHash, signature);
-        TaskBook.endorse(_book, validator, taskId, policyDigest, initialState);
+        TaskBook.endorse(_book.pages[taskId], validator, taskId, policyDigest, initialState);
     }
 
     /// @inheritdoc ITasks
     function enrol(uint64 taskId, uint8 role) external {
-        TaskBook.enrol(_book, _suite(), msg.sender, taskId, role);
+        TaskBook.enrol(_book.pages[taskId], _suite(), msg.sender, taskId, role);
     }
 
     /// @inheritdoc ITasks
@@ -86,24 +86,24 @@ abstract contract Tasks is ITasks, Signed {
         external
     {
         _verifyDeadline(deadline);
-        bytes32 structHash = keccak256(abi.encode(Digests.ENROLMENT_TYPEHASH, taskId, role, nonces(member), deadline));
+        uint32 nonce = _book.pages[taskId].members[member].nonce;
+        bytes32 structHash = keccak256(abi.encode(Digests.ENROLMENT_TYPEHASH, taskId, role, nonce, deadline));
         _verifySignature(member, structHash, signature);
-        _useNonce(member);
-        TaskBook.enrol(_book, _suite(), member, taskId, role);
+        TaskBook.enrol(_book.pages[taskId], _suite(), member, taskId, role);
     }
 
     /// @inheritdoc ITasks
     function leaveTask(uint64 taskId) external {
-        TaskBook.leave(_book, _suite(), taskId, msg.sender);
+        TaskBook.leave(_book.pages[taskId], _suite(), taskId, msg.sender);
     }
 
     /// @inheritdoc ITasks
     function leaveTaskWithSig(address member, uint64 taskId, uint40 deadline, bytes calldata signature) external {
         _verifyDeadline(deadline);
-        bytes32 structHash = keccak256(abi.encode(Digests.LEAVE_TYPEHASH, taskId, nonces(member), deadline));
+        uint32 nonce = _book.pages[taskId].members[member].nonce;
+        bytes32 structHash = keccak256(abi.encode(Digests.LEAVE_TYPEHASH, taskId, nonce, deadline));
         _verifySignature(member, structHash, signature);
-        _useNonce(member);
-        TaskBook.leave(_book, _suite(), taskId, member);
+        TaskBook.leave(_book.pages[taskId], _suite(), taskId, member);
     }
 
     /* VIEW */
@@ -117,12 +117,12 @@ abstract contract Tasks is ITasks, Signed {
 
     /// @inheritdoc ITasks
     function getMember(uint64 taskId, address member) external view returns (Member memory) {
-        return _book.members[taskId][member];
+        return _book.pages[taskId].members[member];
     }
 
     /// @inheritdoc ITasks
     function getTask(uint64 taskId) external view returns (Task memory) {
-        return _book.tasks[taskId];
+        return _book.pages[taskId].task;
     }
 
     /// @inheritdoc ITasks
@@ -132,7 +132,7 @@ abstract contract Tasks is ITasks, Signed {
 
     /// @inheritdoc ITasks
     function getTaskStatus(uint64 taskId) external view returns (TaskStatus memory) {
-        return _book.status[taskId];
+        return _book.pages[taskId].status;
     }
 
     /* INTERNAL */
@@ -142,7 +142,7 @@ abstract contract Tasks is ITasks, Signed {
     }
 
     function _foldPopulation(uint64 taskId, uint8 role) internal view returns (Population memory) {
-        return _book.populations[taskId][role].fold(_epochAt(block.timestamp));
+        return _book.pages[taskId].populations[role].fold(_epochAt(block.timestamp));
     }
 
     function _suite() internal view returns (Suite memory) {

@@ -72,8 +72,8 @@ interface IRewardDistributor {
     /// @notice Reserve part of a task's budget for a round; reserved for the round manager.
     function reserve(uint64 taskId, uint96 amount) external;
 
-    /// @notice Return a round's reserve to the budget; reserved for the round manager.
-    function release(uint64 taskId, uint96 amount) external;
+    /// @notice Return the live round's reserve to the budget; reserved for the round manager.
+    function release(uint64 taskId) external;
 
     /// @notice Publish a round's rewards and return the rest of its reserve; reserved for the round manager.
     function publish(
@@ -82,7 +82,6 @@ interface IRewardDistributor {
         bytes32 root,
         uint96 total,
         uint16 payoutBps,
-        uint96 reserved,
         uint40 claimDelay,
         uint40 claimWindow
     ) external;

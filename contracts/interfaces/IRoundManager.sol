@@ -55,7 +55,7 @@ interface IRoundManager is ITasks {
     /// @notice Thrown when a call is made outside its phase.
     error WrongPhase(Phase expected, Phase actual);
     /// @notice Thrown when a call names another round than the newest.
-    error WrongRound(uint32 expected, uint32 actual);
+    error WrongRound(uint32 expected, uint256 actual);
     /// @notice Thrown when the next round may not open yet.
     error TooEarly(uint40 opensAt);
     /// @notice Thrown when the task has used up its rounds.
@@ -73,7 +73,7 @@ interface IRoundManager is ITasks {
     /// @notice Thrown when an update's digest is zero.
     error InvalidDigest(bytes32 digest);
     /// @notice Thrown when a weight is zero or above the task's bound.
-    error InvalidWeight(uint8 weight, uint8 wMax);
+    error InvalidWeight(uint256 weight, uint8 wMax);
     /// @notice Thrown when a bitmap has the wrong length or names a submission that does not exist.
     error InvalidBitmap(uint256 submissions);
     /// @notice Thrown when an attestation adds nothing.
@@ -99,7 +99,7 @@ interface IRoundManager is ITasks {
     function openRound(uint64 taskId) external returns (uint32 round);
 
     /// @notice Record the digest of the caller's update.
-    function submit(uint64 taskId, uint32 round, bytes32 digest, uint8 weight) external;
+    function submit(uint256 taskId, uint256 round, bytes32 digest, uint256 weight) external;
 
     /// @notice Record the digest of `agent`'s update on its signature.
     /// @dev The round key and the rule "once per round" stand in for a nonce.
@@ -115,7 +115,7 @@ interface IRoundManager is ITasks {
 
     /// @notice Attest that the caller holds, has verified and will serve the blobs of a set of submissions.
     /// @param bitmap Bit i of word w stands for submission 224 * w + i; additive over several calls.
-    function attest(uint64 taskId, uint32 round, uint256[] calldata bitmap) external;
+    function attest(uint256 taskId, uint256 round, uint256[] calldata bitmap) external;
 
     /// @notice Record up to 32 signed attestations; skips those that add nothing, reverts on invalid ones.
     function attestBundle(uint64 taskId, uint32 round, SignedAttestation[] calldata attestations) external;
@@ -124,10 +124,10 @@ interface IRoundManager is ITasks {
     function propose(uint64 taskId, uint32 round, Content calldata content) external returns (bytes32 proposalId);
 
     /// @notice Vote on the live proposal.
-    function vote(uint64 taskId, uint32 round, Vote calldata ballotPaper) external;
+    function vote(uint256 taskId, uint256 round, Vote calldata ballotPaper) external;
 
     /// @notice Record up to 32 signed votes; skips those already counted, reverts on invalid ones.
-    function voteBundle(uint64 taskId, uint32 round, SignedVote[] calldata votes) external;
+    function voteBundle(uint256 taskId, uint256 round, SignedVote[] calldata votes) external;
 
     /// @notice Record whatever the time and the counts have decided; anybody may call.
     function settle(uint64 taskId) external;

@@ -23,16 +23,6 @@ library Digests {
         return keccak256(abi.encode(block.chainid, manager, taskId, round));
     }
 
-    /// @notice Return the rolling commitment after one more submission.
-    function chain(uint240 commitment, address agent, bytes32 digest, uint8 weight) internal pure returns (uint240) {
-        return uint240(uint256(keccak256(abi.encode(commitment, agent, digest, weight))));
-    }
-
-    /// @notice Return the commitment of a round without submissions.
-    function emptyChain(bytes32 key) internal pure returns (uint240) {
-        return uint240(uint256(key));
-    }
-
     /// @notice Return the digest of the survivor set: submissions in order and the bitmap of those that count.
     function survivorRoot(bytes32 key, uint240 commitment, uint256[] memory survivors) internal pure returns (bytes32) {
         return keccak256(abi.encode(key, commitment, survivors));
@@ -63,9 +53,19 @@ library Digests {
         return keccak256(abi.encode(content, attempt, proposer));
     }
 
-    /// @notice Return the EIP-712 struct hash of a vote.
-    function hashVote(bytes32 key, uint8 attempt, Vote memory vote) internal pure returns (bytes32) {
-        return keccak256(abi.encode(VOTE_TYPEHASH, key, attempt, vote));
+    /// @notice Return the EIP-712 struct hash of a vote: keccak256(abi.encode(VOTE_TYPEHASH, key, attempt, vote)).
+    /// @dev A vote's fields are checked where they are used; here their words are hashed as they came.
+    function hashVote(bytes32 key, uint256 attempt, Vote calldata vote) internal pure returns (bytes32 structHash) {
+        bytes32 typeHash = VOTE_TYPEHASH;
+        // In plain Solidity the fields are checked and copied one by one, for every vote of a bundle.
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            mstore(free, typeHash)
+            mstore(add(free, 0x20), key)
+            mstore(add(free, 0x40), attempt)
+            calldatacopy(add(free, 0x60), vote, 0xc0)
+            structHash := keccak256(free, 0x120)
+        }
     }
 
     /// @notice Return the EIP-712 struct hash of an attestation.

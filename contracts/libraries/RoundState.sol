@@ -2,9 +2,10 @@
 pragma solidity ^0.8.37;
 
 import {IRoundManager} from "../interfaces/IRoundManager.sol";
-import {Book} from "../types/Book.sol";
+import {Page} from "../types/Book.sol";
 import {Ballot, Outcome, Phase, Round} from "../types/Types.sol";
 import {Attestations} from "./Attestations.sol";
+import {BallotWord} from "./Ballots.sol";
 import {Seats} from "./Seats.sol";
 
 /// @title RoundState
@@ -15,52 +16,51 @@ library RoundState {
     uint256 internal constant LANES = 32;
 
     /// @notice Return the phase of the task's newest round.
-    function getPhase(Book storage book, uint64 taskId) internal view returns (Phase) {
-        Round memory round = book.rounds[taskId];
+    function getPhase(Page storage page) internal view returns (Phase) {
+        Round storage round = page.round;
         if (round.round == 0) return Phase.None;
         if (round.outcome != Outcome.None) return Phase.Ended;
         if (block.timestamp < round.submitClose) return Phase.Submit;
-        Ballot memory ballot = book.ballots[taskId];
-        if (ballot.isLive) return block.timestamp < ballot.voteClose ? Phase.Vote : Phase.Settle;
+        BallotWord ballot = page.ballot;
+        if (ballot.isLive()) return block.timestamp < ballot.voteClose() ? Phase.Vote : Phase.Settle;
         if (block.timestamp < round.attestClose) return Phase.Attest;
-        if (getDoom(book, taskId, round) != Outcome.None) return Phase.Settle;
-        return getRank(book, taskId, round, ballot) < book.tasks[taskId].proposeRanks ? Phase.Propose : Phase.Settle;
+        if (getDoom(page) != Outcome.None) return Phase.Settle;
+        return getRank(page) < page.task.proposeRanks ? Phase.Propose : Phase.Settle;
     }
 
     /// @notice Return what makes the round fail once ATTEST has closed; `None` if nothing does.
-    function getDoom(Book storage book, uint64 taskId, Round memory round) internal view returns (Outcome) {
-        if (round.attesters < Seats.majority(round.validators)) return Outcome.AbortedNoAttesters;
-        (, uint256 survivors) = getSurvivors(book, taskId, round);
-        return survivors < book.tasks[taskId].minSurvivors ? Outcome.AbortedTooFew : Outcome.None;
+    function getDoom(Page storage page) internal view returns (Outcome) {
+        if (getAttesters(page) < Seats.majority(page.round.validators)) return Outcome.AbortedNoAttesters;
+        (, uint256 survivors) = getSurvivors(page);
+        return survivors < page.task.minSurvivors ? Outcome.AbortedTooFew : Outcome.None;
+    }
+
+    /// @notice Return the number of validators who have attested.
+    function getAttesters(Page storage page) internal view returns (uint8) {
+        return page.counters[0].getAttesters(page.round.round);
     }
 
     /// @notice Return the rank whose window it is; `proposeRanks` or more once all windows are over.
-    function getRank(Book storage book, uint64 taskId, Round memory round, Ballot memory ballot)
-        internal
-        view
-        returns (uint256)
-    {
-        uint256 opened = ballot.attempt == 0 ? round.attestClose : ballot.proposeOpen;
-        return ballot.startRank + (block.timestamp - opened) / book.tasks[taskId].proposeWindow;
+    function getRank(Page storage page) internal view returns (uint256) {
+        Ballot memory ballot = page.ballot.unpack();
+        uint256 opened = ballot.attempt == 0 ? page.round.attestClose : ballot.proposeOpen;
+        return ballot.startRank + (block.timestamp - opened) / page.task.proposeWindow;
     }
 
     /// @notice Return the submissions that a majority of validators hold, 32 per word, and their number.
-    function getSurvivors(Book storage book, uint64 taskId, Round memory round)
-        internal
-        view
-        returns (uint256[] memory words, uint256 count)
-    {
-        words = new uint256[]((book.submissions[taskId].count + LANES - 1) / LANES);
-        uint256 threshold = Seats.majority(round.validators);
+    function getSurvivors(Page storage page) internal view returns (uint256[] memory words, uint256 count) {
+        words = new uint256[]((page.submissions.count() + LANES - 1) / LANES);
+        uint256 threshold = Seats.majority(page.round.validators);
+        uint32 round = page.round.round;
         for (uint256 group = 0; group < words.length; ++group) {
-            words[group] = book.counters[taskId][group].atLeast(round.round, threshold);
+            words[group] = page.counters[group].atLeast(round, threshold);
             count += Attestations.popcount(words[group]);
         }
     }
 
-    /// @notice Return the newest round, which must be `round`.
-    function requireRound(Book storage book, uint64 taskId, uint32 round) internal view returns (Round memory current) {
-        current = book.rounds[taskId];
-        if (round == 0 || current.round != round) revert IRoundManager.WrongRound(current.round, round);
+    /// @notice Revert unless `round` is the newest round; before the first, round 0 passes and no phase is open.
+    function requireRound(Page storage page, uint256 round) internal view {
+        uint32 newest = page.round.round;
+        if (newest != round) revert IRoundManager.WrongRound(newest, round);
     }
 }

@@ -2,139 +2,144 @@
 pragma solidity ^0.8.37;
 
 import {IRoundManager} from "../interfaces/IRoundManager.sol";
-import {Book, Suite} from "../types/Book.sol";
-import {Ballot, Outcome, Phase, Proposal, Round, Task, TaskStatus} from "../types/Types.sol";
+import {Page, Suite} from "../types/Book.sol";
+import {Absence, Ballot, Outcome, Phase, Proposal, TaskStatus} from "../types/Types.sol";
+import {Ballots} from "./Ballots.sol";
 import {RoundState} from "./RoundState.sol";
 import {Seats} from "./Seats.sol";
 import {Decision, Tallies} from "./Tallies.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 
 /// @title Settlement
-/// @notice Records what time and counts have decided; a linked library.
+/// @notice Records what time and counts have decided; all state first, then the other contracts.
 library Settlement {
     uint16 private constant WHOLE_BPS = 10_000;
     uint256 private constant MAX_DOUBLINGS = 6;
 
     /// @notice Settle the newest round of a task, or its vote.
-    function settle(Book storage book, Suite memory suite, uint64 taskId) external {
-        Phase phase = RoundState.getPhase(book, taskId);
-        Task storage task = book.tasks[taskId];
-        Ballot memory ballot = book.ballots[taskId];
-        Round memory round = book.rounds[taskId];
-        if (phase == Phase.Attest && book.submissions[taskId].count < task.minSurvivors) {
-            _abort(book, suite, taskId, task, round, Outcome.AbortedTooFew);
+    function settle(Page storage page, Suite memory suite, uint64 taskId) internal {
+        Phase phase = RoundState.getPhase(page);
+        if (phase == Phase.Attest && page.submissions.count() < page.task.minSurvivors) {
+            _abort(page, suite, taskId, Outcome.AbortedTooFew);
         } else if (phase != Phase.Settle) {
             revert IRoundManager.WrongPhase(Phase.Settle, phase);
-        } else if (ballot.isLive) {
-            _settleVote(book, suite, taskId, task, round, ballot);
+        } else if (page.ballot.isLive()) {
+            _settleVote(page, suite, taskId);
         } else {
-            Outcome doom = RoundState.getDoom(book, taskId, round);
-            _abort(book, suite, taskId, task, round, doom == Outcome.None ? Outcome.AbortedNoProposal : doom);
+            Outcome doom = RoundState.getDoom(page);
+            _abort(page, suite, taskId, doom == Outcome.None ? Outcome.AbortedNoProposal : doom);
         }
     }
 
-    function _abort(
-        Book storage book,
-        Suite memory suite,
-        uint64 taskId,
-        Task storage task,
-        Round memory round,
-        Outcome outcome
-    ) private {
-        TaskStatus storage status = book.status[taskId];
-        uint256 doublings = Math.min(status.abortStreak, MAX_DOUBLINGS);
-        if (status.abortStreak < type(uint8).max) ++status.abortStreak;
-        _end(book, taskId, round, outcome, uint40(block.timestamp + (uint256(task.openDelay) << doublings)));
-        suite.rewards.release(taskId, task.roundReserve);
+    function _abort(Page storage page, Suite memory suite, uint64 taskId, Outcome outcome) private {
+        _end(page, taskId, outcome);
+        suite.rewards.release(taskId);
     }
 
-    function _end(Book storage book, uint64 taskId, Round memory round, Outcome outcome, uint40 nextOpenAt) private {
-        round.outcome = outcome;
-        book.rounds[taskId] = round;
-        book.status[taskId].nextOpenAt = nextOpenAt;
-        emit IRoundManager.RoundSettled(taskId, round.round, outcome, nextOpenAt);
+    function _end(Page storage page, uint64 taskId, Outcome outcome) private {
+        page.round.outcome = outcome;
+        uint40 nextOpenAt = uint40(block.timestamp);
+        TaskStatus storage status = page.status;
+        if (outcome == Outcome.Finalized) {
+            // The next round may open at once: what `nextOpenAt` holds has passed.
+            if (status.abortStreak != 0) status.abortStreak = 0;
+        } else {
+            uint8 streak = outcome == Outcome.RejectedQuality ? 0 : status.abortStreak;
+            nextOpenAt += uint40(uint256(page.task.openDelay) << Math.min(streak, MAX_DOUBLINGS));
+            if (outcome != Outcome.RejectedQuality && streak < type(uint8).max) ++streak;
+            (status.abortStreak, status.nextOpenAt) = (streak, nextOpenAt);
+        }
+        emit IRoundManager.RoundSettled(taskId, page.round.round, outcome, nextOpenAt);
     }
 
-    function _endWithRewards(
-        Book storage book,
+    /// @return decision What the votes say; `Open` at the end of the extension counts as void.
+    /// @return isExtended Whether the vote goes on.
+    function _conclude(Page storage page, Suite memory suite, uint64 taskId)
+        private
+        returns (Decision decision, bool isExtended)
+    {
+        Ballot memory ballot = page.ballot.unpack();
+        uint256 seats = page.round.validators;
+        decision = Tallies.decide(page.ballot, seats);
+        if (decision != Decision.Open) return (decision, false);
+        bool isCorrect = uint256(ballot.approvals) + ballot.worse >= Seats.quorum(seats);
+        if (!isCorrect && !ballot.isExtended) {
+            ballot.isExtended = true;
+            ballot.voteClose = uint40(block.timestamp) + page.task.voteWindow;
+            page.ballot = Ballots.pack(ballot);
+            emit IRoundManager.VoteExtended(taskId, page.round.round, ballot.attempt, ballot.voteClose);
+            return (decision, true);
+        }
+        page.absences[2] = page.absences[1];
+        page.absences[1] = page.absences[0];
+        page.absences[0] = Absence(uint32(page.round.openedAt / suite.epochLength), ballot.voted);
+        return (isCorrect ? Decision.Final : Decision.Void, false);
+    }
+
+    function _settleVote(Page storage page, Suite memory suite, uint64 taskId) private {
+        (Decision decision, bool isExtended) = _conclude(page, suite, taskId);
+        if (isExtended) return;
+        Proposal memory proposal = page.proposal;
+        uint96 bond = page.task.proposalBond;
+        uint32 round = page.round.round;
+        if (decision == Decision.Wrong) page.members[proposal.proposer].barredRound = round;
+        Outcome outcome = _close(page, taskId, round, decision);
+        if (outcome != Outcome.None) _end(page, taskId, outcome);
+        if (decision == Decision.Wrong) suite.agents.slashBond(proposal.proposer, bond);
+        else if (bond != 0) suite.agents.releaseBond(proposal.proposer, bond);
+        if (outcome == Outcome.Finalized || outcome == Outcome.RejectedQuality) {
+            _publish(page, suite, taskId, round, proposal, outcome == Outcome.Finalized);
+        } else if (outcome != Outcome.None) {
+            suite.rewards.release(taskId);
+        }
+    }
+
+    function _publish(
+        Page storage page,
         Suite memory suite,
         uint64 taskId,
-        Task storage task,
-        Round memory round,
+        uint32 round,
         Proposal memory proposal,
         bool isFinal
     ) private {
-        book.status[taskId].abortStreak = 0;
-        uint40 pause = isFinal ? 0 : task.openDelay;
-        _end(
-            book, taskId, round, isFinal ? Outcome.Finalized : Outcome.RejectedQuality, uint40(block.timestamp) + pause
-        );
-        if (isFinal) suite.models.publish(taskId, round.round, proposal.stateDigest, proposal.proposalId);
+        if (isFinal) suite.models.publish(taskId, round, proposal.stateDigest, proposal.proposalId);
         suite.rewards
             .publish(
                 taskId,
-                round.round,
+                round,
                 proposal.rewardRoot,
                 proposal.rewardTotal,
-                isFinal ? WHOLE_BPS : task.participationBps,
-                task.roundReserve,
-                task.claimDelay,
-                task.claimWindow
+                isFinal ? WHOLE_BPS : page.task.participationBps,
+                page.task.claimDelay,
+                page.task.claimWindow
             );
     }
 
-    function _settleVote(
-        Book storage book,
-        Suite memory suite,
-        uint64 taskId,
-        Task storage task,
-        Round memory round,
-        Ballot memory ballot
-    ) private {
-        Decision decision = Tallies.decide(ballot, round.validators);
-        uint256 correct = uint256(ballot.approvals) + ballot.worse;
-        if (decision == Decision.Open && correct >= Seats.quorum(round.validators)) decision = Decision.Final;
-        if (decision == Decision.Open && !ballot.isExtended) {
-            ballot.isExtended = true;
-            ballot.voteClose = uint40(block.timestamp) + task.voteWindow;
-            book.ballots[taskId] = ballot;
-            emit IRoundManager.VoteExtended(taskId, round.round, ballot.attempt, ballot.voteClose);
-            return;
-        }
-        Proposal memory proposal = book.proposals[taskId];
-        ++ballot.number;
+    /// @return outcome What the decision makes of the round; `None` if a next attempt has begun.
+    function _close(Page storage page, uint64 taskId, uint32 round, Decision decision)
+        private
+        returns (Outcome outcome)
+    {
+        Ballot memory ballot = page.ballot.unpack();
         ballot.isLive = false;
-        if (decision == Decision.Wrong) {
-            book.members[taskId][proposal.proposer].barredRound = round.round;
-            suite.agents.slashBond(proposal.proposer, task.proposalBond);
-        } else if (task.proposalBond != 0) {
-            suite.agents.releaseBond(proposal.proposer, task.proposalBond);
-        }
-        bool isNextAttempt = decision == Decision.Wrong || decision == Decision.Void || decision == Decision.Open;
-        if (isNextAttempt) _startAttempt(book, suite, taskId, task, round, ballot, decision == Decision.Wrong);
-        book.ballots[taskId] = ballot;
-        if (decision == Decision.Missing) _abort(book, suite, taskId, task, round, Outcome.AbortedDataLost);
-        else if (!isNextAttempt) _endWithRewards(book, suite, taskId, task, round, proposal, decision == Decision.Final);
+        if (decision == Decision.Final) outcome = Outcome.Finalized;
+        else if (decision == Decision.Worse) outcome = Outcome.RejectedQuality;
+        else if (decision == Decision.Missing) outcome = Outcome.AbortedDataLost;
+        else outcome = _startAttempt(page, taskId, round, ballot, decision == Decision.Wrong);
+        page.ballot = Ballots.pack(ballot);
     }
 
-    function _startAttempt(
-        Book storage book,
-        Suite memory suite,
-        uint64 taskId,
-        Task storage task,
-        Round memory round,
-        Ballot memory ballot,
-        bool isProvenWrong
-    ) private {
-        emit IRoundManager.ProposalVoided(taskId, round.round, ballot.attempt, isProvenWrong);
+    /// @return outcome `None` unless this was the last attempt.
+    function _startAttempt(Page storage page, uint64 taskId, uint32 round, Ballot memory ballot, bool isProvenWrong)
+        private
+        returns (Outcome outcome)
+    {
+        emit IRoundManager.ProposalVoided(taskId, round, ballot.attempt, isProvenWrong);
         ++ballot.attempt;
-        if (ballot.attempt == task.maxAttempts) {
-            _abort(book, suite, taskId, task, round, Outcome.AbortedNoQuorum);
-            return;
-        }
+        if (ballot.attempt == page.task.maxAttempts) return Outcome.AbortedNoQuorum;
         ballot.proposeOpen = uint40(block.timestamp);
-        ballot.startRank = uint8(Math.min(uint256(ballot.rank) + 1, task.proposeRanks - 1));
+        ballot.startRank = uint8(Math.min(uint256(ballot.rank) + 1, page.task.proposeRanks - 1));
         (ballot.approvals, ballot.worse, ballot.missing, ballot.cast) = (0, 0, 0, 0);
-        (ballot.rejectKinds, ballot.topReject, ballot.rank) = (0, 0, 0);
+        (ballot.rejectKinds, ballot.topReject, ballot.rank, ballot.voted) = (0, 0, 0, 0);
     }
 }

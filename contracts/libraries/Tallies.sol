@@ -2,7 +2,8 @@
 pragma solidity ^0.8.37;
 
 import {IRoundManager} from "../interfaces/IRoundManager.sol";
-import {Ballot, Reason, Verdict, Vote} from "../types/Types.sol";
+import {Verdict, Vote} from "../types/Types.sol";
+import {BallotWord, Ballots} from "./Ballots.sol";
 import {Seats} from "./Seats.sol";
 
 /// @notice What a ballot's counts say.
@@ -19,53 +20,65 @@ enum Decision {
 /// @title Tallies
 /// @notice Counts votes and reads the result off the counts.
 library Tallies {
-    /// @notice Count one vote in `ballot`; `rejects` holds one word per distinct objection.
-    function count(Ballot memory ballot, mapping(uint256 kind => uint256) storage rejects, Vote calldata paper)
-        internal
-    {
-        bool isWrong = paper.verdict == Verdict.Wrong;
-        bool isWhole = isWrong == (paper.reason != Reason.None) && isWrong == (paper.counterContentId != 0);
-        if (paper.verdict == Verdict.None || !isWhole) {
+    /// @notice Return `ballot` with the vote of seat number `place`; `rejects` holds a word per distinct objection.
+    /// @dev Numbers instead of enums: each use of an enum checks its range again.
+    function count(
+        BallotWord ballot,
+        mapping(uint256 kind => uint256) storage rejects,
+        uint256 place,
+        Vote calldata paper
+    ) internal returns (BallotWord) {
+        (uint256 verdict, uint256 reason) = (uint256(paper.verdict), uint256(paper.reason));
+        bytes32 counter = paper.counterContentId;
+        bool isWrong = verdict == uint256(Verdict.Wrong);
+        if (verdict == 0 || isWrong != (reason != 0) || isWrong != (counter != 0)) {
             revert IRoundManager.InvalidVote(paper.verdict, paper.reason);
         }
-        ++ballot.cast;
-        if (paper.verdict == Verdict.Approve) ++ballot.approvals;
-        else if (paper.verdict == Verdict.Worse) ++ballot.worse;
-        else if (paper.verdict == Verdict.DataMissing) ++ballot.missing;
-        else _countReject(ballot, rejects, keccak256(abi.encode(paper.reason, paper.counterContentId)));
+        if (verdict == uint256(Verdict.Approve)) return ballot.add(place, 1 << Ballots.APPROVALS);
+        if (verdict == uint256(Verdict.Worse)) return ballot.add(place, 1 << Ballots.WORSE);
+        if (verdict == uint256(Verdict.DataMissing)) return ballot.add(place, 1 << Ballots.MISSING);
+        return ballot.add(place, _countReject(ballot, rejects, keccak256(abi.encode(reason, counter))));
     }
 
     /// @notice Return what the counts decide among `seats`.
-    function decide(Ballot memory ballot, uint256 seats) internal pure returns (Decision) {
-        uint256 quorum = Seats.quorum(seats);
-        uint256 remaining = seats - ballot.cast;
-        uint256 correct = uint256(ballot.approvals) + ballot.worse;
-        if (correct >= quorum) {
-            if (ballot.worse > seats / 2) return Decision.Worse;
-            return ballot.worse + remaining <= seats / 2 ? Decision.Final : Decision.Open;
+    function decide(BallotWord ballot, uint256 seats) internal pure returns (Decision) {
+        unchecked {
+            uint256 quorum = Seats.quorum(seats);
+            uint256 remaining = seats - ballot.getCount(Ballots.CAST);
+            uint256 worse = ballot.getCount(Ballots.WORSE);
+            uint256 correct = ballot.getCount(Ballots.APPROVALS) + worse;
+            if (correct >= quorum) {
+                if (worse > seats / 2) return Decision.Worse;
+                return worse + remaining <= seats / 2 ? Decision.Final : Decision.Open;
+            }
+            uint256 rejected = ballot.getCount(Ballots.TOP_REJECT);
+            if (rejected >= quorum) return Decision.Wrong;
+            uint256 missing = ballot.getCount(Ballots.MISSING);
+            if (missing >= quorum) return Decision.Missing;
+            uint256 best = correct > rejected ? correct : rejected;
+            if (missing > best) best = missing;
+            return best + remaining < quorum ? Decision.Void : Decision.Open;
         }
-        if (ballot.topReject >= quorum) return Decision.Wrong;
-        if (ballot.missing >= quorum) return Decision.Missing;
-        uint256 best = correct > ballot.topReject ? correct : ballot.topReject;
-        if (ballot.missing > best) best = ballot.missing;
-        return best + remaining < quorum ? Decision.Void : Decision.Open;
     }
 
     /// @dev The objection's hash and its count share a word: the count is the lowest byte.
-    function _countReject(Ballot memory ballot, mapping(uint256 kind => uint256) storage rejects, bytes32 objection)
+    /// @return counts The ballot's counts that rise: the number of kinds, the most votes for one of them.
+    function _countReject(BallotWord ballot, mapping(uint256 kind => uint256) storage rejects, bytes32 objection)
         private
+        returns (uint256 counts)
     {
         uint256 kind = 0;
+        uint256 kinds = ballot.getCount(Ballots.REJECT_KINDS);
         uint256 tally = uint256(objection) & ~uint256(0xff);
-        for (; kind < ballot.rejectKinds; ++kind) {
+        for (; kind < kinds; ++kind) {
             uint256 stored = rejects[kind];
             if ((stored ^ tally) >> 8 == 0) {
                 tally = stored;
                 break;
             }
         }
-        if (kind == ballot.rejectKinds) ++ballot.rejectKinds;
+        if (kind == kinds) counts |= 1 << Ballots.REJECT_KINDS;
         rejects[kind] = ++tally;
-        if (uint8(tally) > ballot.topReject) ballot.topReject = uint8(tally);
+        if (uint8(tally) > ballot.getCount(Ballots.TOP_REJECT)) counts |= 1 << Ballots.TOP_REJECT;
     }
 }

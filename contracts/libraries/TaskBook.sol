@@ -3,8 +3,8 @@ pragma solidity ^0.8.37;
 
 import {IAgentRegistry} from "../interfaces/IAgentRegistry.sol";
 import {ITasks} from "../interfaces/ITasks.sol";
-import {Book, Suite} from "../types/Book.sol";
-import {Member, Outcome, Population, Round, Task, TaskStatus} from "../types/Types.sol";
+import {Book, Page, Suite} from "../types/Book.sol";
+import {Absence, Member, Outcome, Population, Task, TaskStatus} from "../types/Types.sol";
 import {Populations} from "./Populations.sol";
 import {Seats} from "./Seats.sol";
 import {TaskRules} from "./TaskRules.sol";
@@ -15,25 +15,25 @@ library TaskBook {
     using Populations for Population;
 
     uint32 private constant ACTIVATION_EPOCHS = 2;
-    uint256 private constant SEATS_LIMIT = 64;
-    uint256 private constant MISSED_BALLOTS = 3;
 
     /// @notice Record a task and publish its version 0.
     function create(Book storage book, Suite memory suite, Task calldata task) external returns (uint64 taskId) {
         TaskRules.verify(task, suite.agents.unbondingPeriod());
         taskId = ++book.taskCount;
-        book.tasks[taskId] = task;
-        book.status[taskId] = TaskStatus(msg.sender, uint40(block.timestamp) + task.openDelay, 0, 0, false);
+        Page storage page = book.pages[taskId];
+        page.task = task;
+        page.status = TaskStatus(msg.sender, uint40(block.timestamp) + task.openDelay, 0, 0, false);
         emit ITasks.TaskCreated(taskId, msg.sender, task);
         suite.models.publishInitial(taskId, task.initialState);
     }
 
     /// @notice Close a task and refund its budget.
-    function close(Book storage book, Suite memory suite, uint64 taskId) external {
-        TaskStatus storage status = book.status[taskId];
+    function close(Page storage page, Suite memory suite, uint64 taskId) external {
+        TaskStatus storage status = page.status;
         if (status.sponsor == address(0)) revert ITasks.UnknownTask(taskId);
         if (status.sponsor != msg.sender) revert ITasks.NotSponsor(msg.sender);
-        _requireNoLiveRound(book, taskId);
+        bool isLive = page.round.round != 0 && page.round.outcome == Outcome.None;
+        if (isLive) revert ITasks.RoundIsLive(taskId, page.round.round);
         // Closing again collects rewards that were swept since.
         status.isClosed = true;
         emit ITasks.TaskClosed(taskId);
@@ -41,96 +41,111 @@ library TaskBook {
     }
 
     /// @notice Remove a member whose registration lapsed, or an inactive validator.
-    function dismiss(Book storage book, Suite memory suite, uint64 taskId, address member) external {
-        Member memory enrolment = _requireMember(book, taskId, member);
+    function dismiss(Page storage page, Suite memory suite, uint64 taskId, address member) external {
+        Member memory enrolment = _requireMember(page, taskId, member);
         bool hasLapsed = !suite.agents.isEligible(member, enrolment.role);
-        bool isInactive =
-            enrolment.role == Seats.VALIDATOR && book.ballots[taskId].number - enrolment.lastBallot >= MISSED_BALLOTS;
-        if (!hasLapsed && !isInactive) revert ITasks.StillInGoodStanding(taskId, member);
-        _leave(book, suite, taskId, member, true);
+        if (!hasLapsed && !_isInactive(page, enrolment)) revert ITasks.StillInGoodStanding(taskId, member);
+        _leave(page, suite, taskId, member, true);
     }
 
     /// @notice Count a validator who accepts the policy and version 0.
-    function endorse(Book storage book, address validator, uint64 taskId, bytes32 policyDigest, bytes32 initialState)
+    function endorse(Page storage page, address validator, uint64 taskId, bytes32 policyDigest, bytes32 initialState)
         external
     {
-        Member memory enrolment = _requireMember(book, taskId, validator);
+        Member memory enrolment = _requireMember(page, taskId, validator);
         if (enrolment.role != Seats.VALIDATOR) revert ITasks.NotEnrolled(taskId, validator);
         if (enrolment.hasEndorsed) revert ITasks.AlreadyEndorsed(taskId, validator);
-        Task storage task = book.tasks[taskId];
-        if (policyDigest != task.policyDigest || initialState != task.initialState) {
+        if (policyDigest != page.task.policyDigest || initialState != page.task.initialState) {
             revert ITasks.WrongEndorsement(policyDigest, initialState);
         }
-        book.members[taskId][validator].hasEndorsed = true;
-        ++book.status[taskId].endorsements;
+        page.members[validator].hasEndorsed = true;
+        ++page.status.endorsements;
         emit ITasks.TaskEndorsed(taskId, validator);
     }
 
     /// @notice Enrol a member under one role.
-    function enrol(Book storage book, Suite memory suite, address member, uint64 taskId, uint8 role) external {
-        if (book.status[taskId].sponsor == address(0)) revert ITasks.UnknownTask(taskId);
-        if (book.status[taskId].isClosed) revert ITasks.TaskIsClosed(taskId);
+    function enrol(Page storage page, Suite memory suite, address member, uint64 taskId, uint8 role) external {
+        if (page.status.sponsor == address(0)) revert ITasks.UnknownTask(taskId);
+        if (page.status.isClosed) revert ITasks.TaskIsClosed(taskId);
         if (role != Seats.AGENT && role != Seats.VALIDATOR && role != Seats.PROPOSER) {
             revert IAgentRegistry.InvalidRoles(role);
         }
-        Member memory enrolment = book.members[taskId][member];
+        Member memory enrolment = page.members[member];
         if (enrolment.role != 0 && enrolment.leftAt == 0) revert ITasks.AlreadyEnrolled(taskId, member);
         uint256 epoch = block.timestamp / suite.epochLength;
-        Population memory population = book.populations[taskId][role].fold(epoch);
-        uint256 limit = role == Seats.AGENT ? book.tasks[taskId].maxAgents : SEATS_LIMIT;
+        Population memory population = page.populations[role].fold(epoch);
+        uint256 limit = role == Seats.AGENT ? page.task.maxAgents : Seats.LIMIT;
         if (population.total() >= limit) revert ITasks.TaskFull(taskId, role);
         uint32 activeFrom = uint32(epoch) + ACTIVATION_EPOCHS;
         (enrolment.role, enrolment.activeFrom, enrolment.leftAt) = (role, activeFrom, 0);
-        enrolment.lastBallot = book.ballots[taskId].number;
         enrolment.hasEndorsed = false;
-        if (role == Seats.PROPOSER) {
-            enrolment.rankIndex = uint8(book.proposers[taskId].length);
-            book.proposers[taskId].push(member);
-        }
-        book.members[taskId][member] = enrolment;
-        book.populations[taskId][role] = population.add(activeFrom);
+        ++enrolment.nonce;
+        enrolment.place = _takePlace(page, population, member, role);
+        page.members[member] = enrolment;
+        page.populations[role] = population.add(activeFrom);
         emit ITasks.MemberEnrolled(taskId, member, role, activeFrom);
         suite.agents.addDuty(member, role);
     }
 
     /// @notice End an enrolment at the member's wish.
-    function leave(Book storage book, Suite memory suite, uint64 taskId, address member) external {
-        _leave(book, suite, taskId, member, false);
+    function leave(Page storage page, Suite memory suite, uint64 taskId, address member) external {
+        _leave(page, suite, taskId, member, false);
     }
 
-    function _leave(Book storage book, Suite memory suite, uint64 taskId, address member, bool isDismissed) private {
-        Member memory enrolment = _requireMember(book, taskId, member);
+    function _leave(Page storage page, Suite memory suite, uint64 taskId, address member, bool isDismissed) private {
+        Member memory enrolment = _requireMember(page, taskId, member);
         uint256 epoch = block.timestamp / suite.epochLength;
-        book.populations[taskId][enrolment.role] =
-            book.populations[taskId][enrolment.role].fold(epoch).remove(enrolment.activeFrom, epoch);
-        if (enrolment.role == Seats.PROPOSER) _removeProposer(book, taskId, enrolment.rankIndex);
-        if (enrolment.hasEndorsed) --book.status[taskId].endorsements;
+        Population memory population = page.populations[enrolment.role].fold(epoch);
+        // A validator who left keeps its vote in the live round; whoever takes its seat is not active before the next.
+        if (enrolment.role == Seats.VALIDATOR) population.seats &= ~Seats.bit(enrolment.place);
+        if (enrolment.role == Seats.PROPOSER) _removeProposer(page, enrolment.place);
+        page.populations[enrolment.role] = population.remove(enrolment.activeFrom, epoch);
+        if (enrolment.hasEndorsed) --page.status.endorsements;
         enrolment.hasEndorsed = false;
         enrolment.leftAt = uint40(block.timestamp);
-        book.members[taskId][member] = enrolment;
+        page.members[member] = enrolment;
         emit ITasks.MemberLeft(taskId, member, isDismissed);
         suite.agents.removeDuty(member);
     }
 
-    function _removeProposer(Book storage book, uint64 taskId, uint8 index) private {
-        address[] storage proposers = book.proposers[taskId];
+    function _removeProposer(Page storage page, uint8 index) private {
+        address[] storage proposers = page.proposers;
         address last = proposers[proposers.length - 1];
         proposers[index] = last;
-        book.members[taskId][last].rankIndex = index;
+        page.members[last].place = index;
         proposers.pop();
     }
 
-    function _requireMember(Book storage book, uint64 taskId, address member)
+    function _takePlace(Page storage page, Population memory population, address member, uint8 role)
+        private
+        returns (uint8 place)
+    {
+        if (role == Seats.VALIDATOR) {
+            place = Seats.lowestFree(population.seats);
+            population.seats |= Seats.bit(place);
+        } else if (role == Seats.PROPOSER) {
+            place = uint8(page.proposers.length);
+            page.proposers.push(member);
+        }
+    }
+
+    /// @dev A seat that was empty or not yet active in one of the three votes was not silent in it.
+    function _isInactive(Page storage page, Member memory enrolment) private view returns (bool) {
+        if (enrolment.role != Seats.VALIDATOR) return false;
+        for (uint256 i = 0; i < 3; ++i) {
+            Absence memory absence = page.absences[i];
+            bool wasSilent = absence.epoch >= enrolment.activeFrom && absence.voted & Seats.bit(enrolment.place) == 0;
+            if (!wasSilent) return false;
+        }
+        return true;
+    }
+
+    function _requireMember(Page storage page, uint64 taskId, address member)
         private
         view
         returns (Member memory enrolment)
     {
-        enrolment = book.members[taskId][member];
+        enrolment = page.members[member];
         if (enrolment.role == 0 || enrolment.leftAt != 0) revert ITasks.NotEnrolled(taskId, member);
-    }
-
-    function _requireNoLiveRound(Book storage book, uint64 taskId) private view {
-        Round memory round = book.rounds[taskId];
-        if (round.round != 0 && round.outcome == Outcome.None) revert ITasks.RoundIsLive(taskId, round.round);
     }
 }

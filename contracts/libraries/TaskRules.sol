@@ -3,12 +3,13 @@ pragma solidity ^0.8.37;
 
 import {ITasks} from "../interfaces/ITasks.sol";
 import {Mode, Task} from "../types/Types.sol";
+import {Attestations} from "./Attestations.sol";
+import {Seats} from "./Seats.sol";
 
 /// @title TaskRules
 /// @notice What a task's parameters must satisfy, each and in relation to one another.
 library TaskRules {
     uint256 private constant AGENTS_LIMIT = 1024;
-    uint256 private constant SEATS_LIMIT = 64;
     uint256 private constant WHOLE_BPS = 10_000;
     uint256 private constant CAPACITY = 1 << 31;
 
@@ -31,14 +32,14 @@ library TaskRules {
         _require(task.maxAgents != 0 && task.maxAgents <= AGENTS_LIMIT, "maxAgents");
         _require(task.minAgents != 0 && task.minAgents <= task.maxAgents, "minAgents");
         _require(task.minSurvivors != 0 && task.minSurvivors <= task.minAgents, "minSurvivors");
-        _require(task.minValidators != 0 && task.minValidators <= SEATS_LIMIT, "minValidators");
+        _require(task.minValidators != 0 && task.minValidators <= Seats.LIMIT, "minValidators");
         _require(task.wMax != 0, "wMax");
         _require(task.coordinateBound != 0, "coordinateBound");
         _require(task.maxAttempts != 0 && task.maxAttempts <= 3, "maxAttempts");
         _require(task.proposeRanks != 0 && task.proposeRanks <= 8, "proposeRanks");
         _require(task.maxShareBps != 0 && task.maxShareBps <= WHOLE_BPS, "maxShareBps");
         _require(task.participationBps <= WHOLE_BPS, "participationBps");
-        _require(task.maxRounds != 0, "maxRounds");
+        _require(task.maxRounds != 0 && task.maxRounds <= Attestations.MAX_TAG, "maxRounds");
     }
 
     function _verifyWindows(Task calldata task) private pure {

@@ -146,12 +146,14 @@ struct TaskStatus {
 /// @param countA Members who become active in `epochA`.
 /// @param epochB Second epoch with pending members.
 /// @param countB Members who become active in `epochB`.
+/// @param seats Bitmap of the seats that enrolled validators hold; zero under the other roles.
 struct Population {
     uint16 active;
     uint32 epochA;
     uint16 countA;
     uint32 epochB;
     uint16 countB;
+    uint64 seats;
 }
 
 /// @notice One identity's enrolment in one task: all that a round needs, in one slot.
@@ -159,23 +161,19 @@ struct Population {
 /// @param activeFrom First epoch in which it counts.
 /// @param leftAt Time of leaving; zero while enrolled.
 /// @param submittedRound Newest round it submitted to.
-/// @param votedRound Newest round it voted in.
-/// @param votedAttempt Newest attempt it voted on in `votedRound`.
-/// @param lastBallot The task's ballot count when it was last seen.
 /// @param barredRound Newest round in which its proposal was proven wrong.
-/// @param rankIndex Place in the list of proposers.
+/// @param place Place in the list of proposers, or the validator's seat: no two enrolled validators share one.
 /// @param hasEndorsed Whether it attested the policy and the initial state.
+/// @param nonce Number of times it has enrolled: bound by its signatures, so that none works twice.
 struct Member {
     uint8 role;
     uint32 activeFrom;
     uint40 leftAt;
     uint32 submittedRound;
-    uint32 votedRound;
-    uint8 votedAttempt;
-    uint24 lastBallot;
     uint32 barredRound;
-    uint8 rankIndex;
+    uint8 place;
     bool hasEndorsed;
+    uint32 nonce;
 }
 
 /// @notice The newest round of a task, in one slot that is reused from round to round.
@@ -185,7 +183,7 @@ struct Member {
 /// @param attestClose When ATTEST closes, moved forward once every validator has attested.
 /// @param members Agents active at opening.
 /// @param validators Validators active at opening: attesters and, for now, seats.
-/// @param attesters Validators who have attested.
+/// @param attesters Validators who have attested; in storage it is zero, see `Attestations`.
 /// @param outcome How the round ended.
 /// @param parentVersion Model version from which the agents train.
 /// @param wMax The task's largest weight, copied so that a submission reads one slot.
@@ -211,7 +209,6 @@ struct Submissions {
 }
 
 /// @notice The newest vote of a task, in one slot that is reused.
-/// @param number Number of votes concluded in this task so far; the clock for inactive validators.
 /// @param proposeOpen When proposing opened for this attempt; zero means the close of ATTEST.
 /// @param voteClose When VOTE closes, moved forward once no remaining vote can change the result.
 /// @param attempt Number of the attempt, from 0.
@@ -225,8 +222,8 @@ struct Submissions {
 /// @param cast All votes.
 /// @param rejectKinds Number of distinct (reason, counter content) pairs among the `Wrong` votes.
 /// @param topReject Most votes for one such pair.
+/// @param voted Bitmap of the seats that have voted, and of the proposer's own, which may not.
 struct Ballot {
-    uint24 number;
     uint40 proposeOpen;
     uint40 voteClose;
     uint8 attempt;
@@ -240,6 +237,15 @@ struct Ballot {
     uint8 cast;
     uint8 rejectKinds;
     uint8 topReject;
+    uint64 voted;
+}
+
+/// @notice Who was seated and silent in a vote whose window ran out.
+/// @param epoch Epoch in which the round opened.
+/// @param voted Bitmap of the seats that were not silent.
+struct Absence {
+    uint32 epoch;
+    uint64 voted;
 }
 
 /// @notice The newest proposal of a task; the slots are reused.
@@ -285,10 +291,15 @@ struct Vote {
 }
 
 /// @notice A vote with the validator's EIP-712 signature, for bundles.
+/// @param validator Who voted.
+/// @param vote The vote.
+/// @param r First half of the signature.
+/// @param vs Second half, with the parity in its highest bit, as in ERC-2098.
 struct SignedVote {
     address validator;
     Vote vote;
-    bytes signature;
+    bytes32 r;
+    bytes32 vs;
 }
 
 /// @notice An attestation with the validator's EIP-712 signature, for bundles.

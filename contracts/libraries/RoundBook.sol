@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.37;
+
+import {IRoundManager} from "../interfaces/IRoundManager.sol";
+import {ITasks} from "../interfaces/ITasks.sol";
+import {Page, Suite} from "../types/Book.sol";
+import {
+    Ballot,
+    Content,
+    Member,
+    Outcome,
+    Phase,
+    Population,
+    Proposal,
+    Round,
+    Task,
+    TaskStatus
+} from "../types/Types.sol";
+import {BallotWord, Ballots} from "./Ballots.sol";
+import {Commitments} from "./Commitments.sol";
+import {Digests} from "./Digests.sol";
+import {Populations} from "./Populations.sol";
+import {RoundState} from "./RoundState.sol";
+import {Seats} from "./Seats.sol";
+
+/// @title RoundBook
+/// @notice What happens once in a round, its opening and a proposal; a linked library.
+library RoundBook {
+    using Populations for Population;
+
+    /// @notice Open the next round of a task.
+    function open(Page storage page, Suite memory suite, uint64 taskId) external returns (uint32 round) {
+        TaskStatus memory status = page.status;
+        if (status.sponsor == address(0)) revert ITasks.UnknownTask(taskId);
+        if (status.isClosed) revert ITasks.TaskIsClosed(taskId);
+        Round memory previous = page.round;
+        bool isLive = previous.round != 0 && previous.outcome == Outcome.None;
+        if (isLive) revert ITasks.RoundIsLive(taskId, previous.round);
+        round = previous.round + 1;
+        if (round > page.task.maxRounds) revert IRoundManager.RoundsExhausted(page.task.maxRounds);
+        if (block.timestamp < status.nextOpenAt) revert IRoundManager.TooEarly(status.nextOpenAt);
+        (uint16 members, uint8 validators) = _snapshot(page, suite, status.endorsements);
+        _reset(page, suite, taskId, round, members, validators);
+        suite.rewards.reserve(taskId, page.task.roundReserve);
+    }
+
+    /// @notice Record a proposal of the caller.
+    function propose(Page storage page, Suite memory suite, uint64 taskId, uint32 round, Content calldata content)
+        external
+        returns (bytes32 proposalId)
+    {
+        RoundState.requireRound(page, round);
+        Phase phase = RoundState.getPhase(page);
+        if (phase != Phase.Propose) revert IRoundManager.WrongPhase(Phase.Propose, phase);
+        Task storage task = page.task;
+        Ballot memory ballot = page.ballot.unpack();
+        ballot.rank = uint8(_requireRank(page, suite, taskId));
+        if (content.stateDigest == 0) revert IRoundManager.InvalidDigest(content.stateDigest);
+        if (content.aggregateRoot == 0) revert IRoundManager.InvalidDigest(content.aggregateRoot);
+        if (content.rewardTotal > task.roundReserve) {
+            revert IRoundManager.RewardTooHigh(content.rewardTotal, task.roundReserve);
+        }
+        proposalId = _record(page, taskId, ballot, content);
+        (ballot.isLive, ballot.isExtended) = (true, false);
+        ballot.voteClose = uint40(block.timestamp) + task.seatWindow + task.voteWindow;
+        ballot.voted = _ownSeat(page, suite);
+        page.ballot = Ballots.pack(ballot);
+        if (task.proposalBond != 0) suite.agents.lockBond(msg.sender, task.proposalBond);
+    }
+
+    /// @notice Return which rank may propose now, and who holds it.
+    function getProposer(Page storage page, uint64 taskId) external view returns (uint256 rank, address holder) {
+        Phase phase = RoundState.getPhase(page);
+        if (phase != Phase.Propose) revert IRoundManager.WrongPhase(Phase.Propose, phase);
+        rank = RoundState.getRank(page);
+        holder = _rankHolder(page, taskId, rank);
+    }
+
+    function _record(Page storage page, uint64 taskId, Ballot memory ballot, Content calldata content)
+        private
+        returns (bytes32 proposalId)
+    {
+        Round memory round = page.round;
+        bytes32 key = Digests.roundKey(address(this), taskId, round.round);
+        (uint256[] memory survivors,) = RoundState.getSurvivors(page);
+        bytes32 root = Digests.survivorRoot(key, page.submissions.value(), survivors);
+        bytes32 contentId = Digests.contentId(key, root, content, page.task.policyDigest, round.parentVersion);
+        proposalId = Digests.proposalId(contentId, ballot.attempt, msg.sender);
+        page.proposal = Proposal(proposalId, content.stateDigest, content.rewardRoot, msg.sender, content.rewardTotal);
+        emit IRoundManager.ProposalSubmitted(
+            taskId, round.round, msg.sender, ballot.attempt, ballot.rank, proposalId, contentId, root, content
+        );
+    }
+
+    function _reset(
+        Page storage page,
+        Suite memory suite,
+        uint64 taskId,
+        uint32 round,
+        uint16 members,
+        uint8 validators
+    ) private {
+        Task storage task = page.task;
+        uint40 opened = uint40(block.timestamp);
+        uint40 submitClose = opened + task.submitWindow;
+        uint32 parent = suite.models.getLatest(taskId);
+        page.round = Round({
+            round: round,
+            openedAt: opened,
+            submitClose: submitClose,
+            attestClose: submitClose + task.attestWindow,
+            members: members,
+            validators: validators,
+            attesters: 0,
+            outcome: Outcome.None,
+            parentVersion: parent,
+            wMax: task.wMax
+        });
+        page.submissions = Commitments.start(Digests.roundKey(address(this), taskId, round));
+        page.ballot = BallotWord.wrap(0);
+        emit IRoundManager.RoundOpened(taskId, round, parent, members, validators);
+    }
+
+    function _snapshot(Page storage page, Suite memory suite, uint8 endorsements)
+        private
+        returns (uint16 members, uint8 validators)
+    {
+        uint256 epoch = block.timestamp / suite.epochLength;
+        Task storage task = page.task;
+        Population memory agents = page.populations[Seats.AGENT].fold(epoch);
+        Population memory seats = page.populations[Seats.VALIDATOR].fold(epoch);
+        (members, validators) = (agents.active, uint8(seats.active));
+        if (validators < task.minValidators) revert IRoundManager.TooFewValidators(validators, task.minValidators);
+        uint256 needed = Seats.majority(validators);
+        if (endorsements < needed) revert IRoundManager.NotEndorsed(endorsements, needed);
+        if (members < task.minAgents) revert IRoundManager.TooFewAgents(members, task.minAgents);
+        page.populations[Seats.AGENT] = agents;
+        page.populations[Seats.VALIDATOR] = seats;
+    }
+
+    /// @dev The proposer's own seat, which may not vote, counts as not silent.
+    function _ownSeat(Page storage page, Suite memory suite) private view returns (uint64) {
+        Member storage member = page.members[msg.sender];
+        uint256 openedAt = page.round.openedAt;
+        return Seats.isSeated(member, openedAt, suite.epochLength) ? Seats.bit(member.place) : 0;
+    }
+
+    function _rankHolder(Page storage page, uint64 taskId, uint256 rank) private view returns (address) {
+        if (rank + 1 == page.task.proposeRanks) return address(0);
+        address[] storage proposers = page.proposers;
+        uint256 count = proposers.length;
+        if (rank == 0 || count == 0) return page.task.orchestrator;
+        bytes32 key = Digests.roundKey(address(this), taskId, page.round.round);
+        uint256 seed = uint256(keccak256(abi.encode(key, page.ballot.attempt())));
+        return proposers[(seed % count + rank - 1) % count];
+    }
+
+    function _requireRank(Page storage page, Suite memory suite, uint64 taskId) private view returns (uint256 rank) {
+        Member storage member = page.members[msg.sender];
+        bool isActive =
+            member.role != 0 && member.leftAt == 0 && member.activeFrom <= block.timestamp / suite.epochLength;
+        if (!isActive) revert IRoundManager.NotEntitled(msg.sender);
+        if (member.barredRound == page.round.round) revert IRoundManager.Barred(msg.sender);
+        rank = RoundState.getRank(page);
+        address holder = _rankHolder(page, taskId, rank);
+        if (holder != address(0) && holder != msg.sender) revert IRoundManager.NotYourRank(msg.sender, rank);
+    }
+}
