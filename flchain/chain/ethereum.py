@@ -18,7 +18,8 @@ from flchain.chain.contracts import (
 from flchain.chain.deployment import verify_deployment
 from flchain.chain.events import LogFilter, decode_logs, get_logged_events
 from flchain.chain.failures import decode_refusal
-from flchain.chain.rpc import HttpRpc, Rpc, RpcError
+from flchain.chain.rpc import HttpRpc, Rpc, RpcError, decode_block
+from flchain.chain.scanning import EventScanner
 from flchain.chain.transactions import SendPolicy, Transaction, TransactionSender
 from flchain.crypto.signing import Signer
 from flchain.protocol.calls import AttestBundle, Call, VoteBundle
@@ -85,15 +86,15 @@ class EthereumLedger:
 
     def get_time(self) -> Timestamp:
         """Return the time of the pending block, which decides every phase."""
-        return _decode_block(self._rpc.call("eth_getBlockByNumber", "pending", False)).timestamp
+        return decode_block(self._rpc.call("eth_getBlockByNumber", "pending", False)).timestamp
 
     def get_head(self) -> BlockRef:
         """Return the newest block."""
-        return _decode_block(self._rpc.call("eth_getBlockByNumber", "latest", False))
+        return decode_block(self._rpc.call("eth_getBlockByNumber", "latest", False))
 
     def get_finalized(self) -> BlockRef:
         """Return the newest block that cannot be reorganised away."""
-        return _decode_block(self._rpc.call("eth_getBlockByNumber", "finalized", False))
+        return decode_block(self._rpc.call("eth_getBlockByNumber", "finalized", False))
 
     def send(self, call: Call, signer: Signer) -> Receipt:
         """Send one call and wait for it.
@@ -130,6 +131,13 @@ class EthereumLedger:
         first = max(from_block, self._book.first_block)
         wanted = LogFilter(self.addresses, task_id, kinds)
         return get_logged_events(self._rpc, wanted, first, last)
+
+    def build_scanner(
+        self, task_id: TaskId | None = None, kinds: tuple[type[Event], ...] = ()
+    ) -> EventScanner:
+        """Return a scanner for events as `get_events` selects them."""
+        wanted = LogFilter(self.addresses, task_id, kinds)
+        return EventScanner(self._rpc, wanted, self._book.first_block)
 
     def get_agent(self, address: Address) -> Agent:
         """Return one identity's record; all zero for a stranger."""
@@ -253,7 +261,7 @@ class EthereumLedger:
 
     def _decode_receipt(self, receipt: dict[str, Any]) -> Receipt:
         number = int(receipt["blockNumber"], 16)
-        block = _decode_block(self._rpc.call("eth_getBlockByNumber", hex(number), False))
+        block = decode_block(self._rpc.call("eth_getBlockByNumber", hex(number), False))
         logged = decode_logs(receipt["logs"], self.addresses)
         happened = tuple(item.event for item in logged)
         return Receipt(
@@ -305,11 +313,3 @@ def _get_large_gas(call: Call) -> int:
             return _LARGE_GAS + _BUNDLED_GAS * len(call.votes)
         case _:
             return _LARGE_GAS
-
-
-def _decode_block(block: dict[str, Any]) -> BlockRef:
-    return BlockRef(
-        int(block["number"], 16),
-        bytes.fromhex((block["hash"] or "").removeprefix("0x")),
-        Timestamp(int(block["timestamp"], 16)),
-    )

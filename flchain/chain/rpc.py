@@ -11,7 +11,9 @@ import urllib3
 from web3.providers import JSONBaseProvider
 from web3.types import RPCEndpoint, RPCResponse
 
+from flchain.chain.base import BlockRef
 from flchain.protocol.errors import AdapterError
+from flchain.protocol.types import Timestamp
 
 Request = tuple[str, Sequence[Any]]
 """A method and its parameters."""
@@ -133,6 +135,24 @@ class HttpRpc:
             return [_get_result(answer) for answer in answers]
         refusal = _get_result(answers)
         raise refusal if isinstance(refusal, RpcError) else RpcError(0, "no batch requests")
+
+
+def decode_block(block: Any) -> BlockRef:
+    """Return a block's reference from a node's answer; a pending block has an empty hash.
+
+    Raises AdapterError if there is no such block, or what came instead of it.
+    """
+    if isinstance(block, AdapterError):
+        raise block
+    try:
+        return BlockRef(
+            int(block["number"], 16),
+            bytes.fromhex((block["hash"] or "").removeprefix("0x")),
+            Timestamp(int(block["timestamp"], 16)),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        text = "the node does not have the block: wait until it has caught up, or use another"
+        raise AdapterError(text, is_retryable=True) from error
 
 
 def get_origin(url: str | None) -> str:
