@@ -102,8 +102,10 @@ class EthereumLedger:
         Raises its Revert if a rule forbids it, ConfigError if the account cannot pay, and
         AdapterError if the node does not answer or the transaction is not mined in time.
         """
-        receipt = self._sender.send(self._build(call, is_first=True), signer)
-        return self._decode_receipt(receipt)
+        (answer,) = self.send_all([(call, signer)])
+        if isinstance(answer, FlchainError):
+            raise answer
+        return answer
 
     def send_all(self, calls: Sequence[tuple[Call, Signer]]) -> list[Receipt | FlchainError]:
         """Send calls without waiting between them; one answer each, in order."""
@@ -113,8 +115,9 @@ class EthereumLedger:
             transactions.append((self._build(call, signer.address not in seen), signer))
             seen.add(signer.address)
         answers = self._sender.send_all(transactions)
+        blocks = self._get_blocks(answers)
         return [
-            answer if isinstance(answer, FlchainError) else self._decode_receipt(answer)
+            answer if isinstance(answer, FlchainError) else self._decode_receipt(answer, blocks)
             for answer in answers
         ]
 
@@ -259,14 +262,24 @@ class EthereumLedger:
         to = get_address(self.addresses, call.contract)
         return Transaction(to, encode_call(call), None if is_first else _get_large_gas(call))
 
-    def _decode_receipt(self, receipt: dict[str, Any]) -> Receipt:
-        number = int(receipt["blockNumber"], 16)
-        block = decode_block(self._rpc.call("eth_getBlockByNumber", hex(number), False))
+    def _get_blocks(self, answers: Sequence[dict[str, Any] | FlchainError]) -> dict[str, BlockRef]:
+        """Return the blocks of all receipts by number, in one round trip."""
+        numbers = {
+            str(answer["blockNumber"]): None
+            for answer in answers
+            if not isinstance(answer, FlchainError)
+        }
+        blocks = self._rpc.call_all(
+            [("eth_getBlockByNumber", (number, False)) for number in numbers]
+        )
+        return dict(zip(numbers, map(decode_block, blocks), strict=True))
+
+    def _decode_receipt(self, receipt: dict[str, Any], blocks: dict[str, BlockRef]) -> Receipt:
         logged = decode_logs(receipt["logs"], self.addresses)
         happened = tuple(item.event for item in logged)
         return Receipt(
             tx_hash=bytes.fromhex(receipt["transactionHash"].removeprefix("0x")),
-            block=block,
+            block=blocks[receipt["blockNumber"]],
             gas_used=int(receipt["gasUsed"], 16),
             gas_price=int(receipt["effectiveGasPrice"], 16),
             events=happened,

@@ -1,92 +1,31 @@
-"""Signing, sending and awaiting EIP-1559 transactions.
+"""Sending transactions: nonces, prices, gas limits, and many at a time.
 
-Each account's nonce is counted here, so an account must not send from two processes at a time;
-different accounts may. Threads may share one sender.
+An account must not send from two processes at a time, since each counts its nonce; different
+accounts may. Threads may share one sender.
 """
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from threading import Lock
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import rlp
-from eth_utils.crypto import keccak
-
-from flchain.chain.failures import decode_refusal, decode_revert
-from flchain.chain.fees import (
-    FeePolicy,
-    Fees,
-    compute_bumped_fees,
-    compute_fees,
-    compute_gas_limit,
-)
+from flchain.chain.failures import decode_refusal
+from flchain.chain.fees import Fees, compute_fees, compute_gas_limit
+from flchain.chain.nonces import Nonces
+from flchain.chain.raw_transactions import SignedTransaction, Transaction, sign_transaction
+from flchain.chain.receipts import Clock, ReceiptWaiter, SendPolicy, Sent, get_raw_request
 from flchain.chain.rpc import Request, Rpc, RpcError
 from flchain.crypto.signing import Signer
 from flchain.protocol.errors import AdapterError, ConfigError, FlchainError
 from flchain.protocol.types import Address
 
-_TYPE_2 = b"\x02"
-_V_OFFSET = 27
-_SENDING_ATTEMPTS = 3
+__all__ = ["Clock", "SendPolicy", "Transaction", "TransactionSender"]
+
+_ATTEMPTS = 3
+_RETRY_PAUSE = 0.2
 _ALREADY_KNOWN = ("already known", "already imported", "known transaction")
-_NONCE_PROBLEMS = ("nonce too low", "replacement transaction underpriced", "nonce too high")
-_FEE_PROBLEMS = ("less than block base fee", "fee too low", "underpriced")
+_STALE = ("nonce too low", "nonce too high", "underpriced", "block base fee", "fee too low")
 
-
-@dataclass(frozen=True, slots=True)
-class Transaction:
-    """What to send; `to` is None for a creation and `gas` is None for an estimate."""
-
-    to: Address | None
-    data: bytes
-    gas: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SendPolicy:
-    """Patience, in seconds of wall time, and prices.
-
-    A transaction that is not mined after `bump_after` is sent again for more; after `timeout` it
-    is given up, and may still be mined. `confirmations` counts its own block.
-    """
-
-    fees: FeePolicy = field(default_factory=FeePolicy)
-    confirmations: int = 1
-    first_poll: float = 0.002
-    longest_poll: float = 1.0
-    bump_after: float = 30.0
-    timeout: float = 300.0
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """Time as the sender sees it; tests hand in their own."""
-
-    get_time: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
-
-
-@dataclass(slots=True)
-class _Account:
-    lock: Lock = field(default_factory=Lock)
-    nonce: int | None = None
-
-
-@dataclass(slots=True)
-class _Sent:
-    """A transaction on its way: every version of it has the same nonce."""
-
-    signer: Signer
-    transaction: Transaction
-    nonce: int
-    gas: int
-    fees: Fees
-    raw: bytes
-    hashes: list[str]
-    sent_at: float
-    answer: dict[str, Any] | FlchainError | None = None
+Outgoing = tuple[int, Transaction, Signer]
+"""A transaction with its place in the answers."""
 
 
 class TransactionSender:
@@ -99,13 +38,13 @@ class TransactionSender:
         policy: SendPolicy | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """Send nothing yet; nonces are read when an account first sends."""
+        """Send nothing yet; an account's nonce is read when it first sends."""
         self._rpc = rpc
         self._chain_id = chain_id
         self._policy = policy or SendPolicy()
         self._clock = clock or Clock()
-        self._accounts: dict[Address, _Account] = {}
-        self._accounts_lock = Lock()
+        self._nonces = Nonces()
+        self._waiter = ReceiptWaiter(rpc, self._policy, self._clock)
 
     def send(self, transaction: Transaction, signer: Signer) -> dict[str, Any]:
         """Return the receipt, as the node gives it, once the transaction has its confirmations.
@@ -126,272 +65,143 @@ class TransactionSender:
         An account's transactions keep their order, and a refused one takes no nonce, so the
         ones behind it still go out.
         """
-        answers: list[dict[str, Any] | FlchainError | None] = [None] * len(transactions)
-        sent: dict[int, _Sent] = {}
-        for wave in _get_waves([signer.address for _, signer in transactions]):
-            for index, outcome in self._send_wave([(i, *transactions[i]) for i in wave]):
-                if isinstance(outcome, _Sent):
-                    sent[index] = outcome
-                else:
-                    answers[index] = outcome
-        self._wait(list(sent.values()))
-        for index, done in sent.items():
-            answers[index] = done.answer
-        return [answer or _get_lost() for answer in answers]
+        outcomes: dict[int, Sent | FlchainError] = {}
+        for wave in _get_waves(transactions):
+            outcomes.update(self._send_wave(wave))
+        self._waiter.wait([item for item in outcomes.values() if isinstance(item, Sent)])
+        return [_get_answer(outcomes[index]) for index in range(len(transactions))]
 
-    def _send_wave(
-        self, wave: Sequence[tuple[int, Transaction, Signer]]
-    ) -> Iterator[tuple[int, _Sent | FlchainError]]:
+    def _send_wave(self, wave: Sequence[Outgoing]) -> dict[int, Sent | FlchainError]:
         """Send at most one transaction of each account, all in two round trips."""
-        # Locks are taken in the order of addresses, so that two threads cannot block each other.
-        ordered = sorted(wave, key=lambda item: item[2].address)
-        with self._lock_accounts([signer.address for _, _, signer in ordered]):
-            yield from self._prepare_and_send(ordered)
+        try:
+            with self._nonces.hold([signer.address for *_, signer in wave]):
+                return self._prepare_and_send(wave)
+        except AdapterError as error:
+            return {index: error for index, *_ in wave}
 
-    def _prepare_and_send(
-        self, wave: Sequence[tuple[int, Transaction, Signer]]
-    ) -> Iterator[tuple[int, _Sent | FlchainError]]:
-        ready: list[tuple[int, _Sent]] = []
-        for (index, transaction, signer), outcome in zip(wave, self._prepare(wave), strict=True):
-            if isinstance(outcome, FlchainError):
-                yield index, outcome
+    def _prepare_and_send(self, wave: Sequence[Outgoing]) -> dict[int, Sent | FlchainError]:
+        outcomes: dict[int, Sent | FlchainError] = {}
+        ready: dict[int, SignedTransaction] = {}
+        for (index, *_), prepared in zip(wave, self._prepare(wave), strict=True):
+            if isinstance(prepared, FlchainError):
+                outcomes[index] = prepared
             else:
-                ready.append((index, self._sign(transaction, signer, *outcome)))
-        requests: list[Request] = [_get_raw_request(sent) for _, sent in ready]
-        for (index, sent), result in zip(ready, self._rpc.call_all(requests), strict=True):
-            yield index, self._process_sending(sent, result)
+                ready[index] = prepared
+        results = self._broadcast(list(ready.values()))
+        for (index, signed), result in zip(ready.items(), results, strict=True):
+            outcomes[index] = self._process_sending(signed, result)
+        return outcomes
 
-    def _prepare(
-        self, wave: Sequence[tuple[int, Transaction, Signer]]
-    ) -> list[tuple[int, int, Fees] | FlchainError]:
-        """Return nonce, gas limit and fees for each, or why it cannot be sent."""
+    def _prepare(self, wave: Sequence[Outgoing]) -> list[SignedTransaction | FlchainError]:
+        """Return each transaction signed, or why it cannot be sent."""
         estimated = [item for item in wave if item[1].gas is None]
-        unknown = [item for item in wave if self._accounts[item[2].address].nonce is None]
+        unknown = [who.address for *_, who in wave if self._nonces.get(who.address) is None]
         requests: list[Request] = [("eth_getBlockByNumber", ("pending", False))]
+        requests += [("eth_getTransactionCount", (address, "pending")) for address in unknown]
         requests += [
-            ("eth_estimateGas", (_describe(tx, who), "pending")) for _, tx, who in estimated
+            ("eth_estimateGas", (tx.describe(who.address), "pending")) for _, tx, who in estimated
         ]
-        requests += [("eth_getTransactionCount", (who.address, "pending")) for *_, who in unknown]
         block, *results = self._rpc.call_all(requests)
-        if isinstance(block, RpcError):
-            raise block
-        fees = compute_fees(int(block.get("baseFeePerGas", "0x0"), 16), self._policy.fees)
-        estimates = dict(zip((i for i, *_ in estimated), results, strict=False))
-        for (*_, who), count in zip(unknown, results[len(estimated) :], strict=True):
-            if isinstance(count, RpcError):
-                raise count
-            self._accounts[who.address].nonce = int(count, 16)
-        return [self._get_terms(item, estimates.get(item[0]), fees) for item in wave]
+        for address, count in zip(unknown, results, strict=False):
+            self._nonces.set(address, int(_require(count), 16))
+        estimates = dict(
+            zip((index for index, *_ in estimated), results[len(unknown) :], strict=True)
+        )
+        fees = self._compute_fees(_require(block))
+        return [self._sign(item, estimates.get(item[0]), fees) for item in wave]
 
-    def _get_terms(
-        self, item: tuple[int, Transaction, Signer], estimate: Any, fees: Fees
-    ) -> tuple[int, int, Fees] | FlchainError:
+    def _sign(self, item: Outgoing, estimate: Any, fees: Fees) -> SignedTransaction | FlchainError:
         _, transaction, signer = item
         if isinstance(estimate, RpcError):
             return self._explain(estimate, signer.address)
-        nonce = self._accounts[signer.address].nonce or 0
-        if transaction.gas is not None:
-            return nonce, transaction.gas, fees
-        return nonce, compute_gas_limit(int(estimate, 16), self._policy.fees), fees
-
-    def _sign(
-        self, transaction: Transaction, signer: Signer, nonce: int, gas: int, fees: Fees
-    ) -> _Sent:
-        raw = sign_transaction(
+        gas = transaction.gas
+        if gas is None:
+            gas = compute_gas_limit(int(estimate, 16), self._policy.fees)
+        nonce = self._nonces.get(signer.address) or 0
+        return sign_transaction(
             transaction, signer, chain_id=self._chain_id, nonce=nonce, gas=gas, fees=fees
         )
-        hashes = [f"0x{keccak(raw).hex()}"]
-        return _Sent(signer, transaction, nonce, gas, fees, raw, hashes, self._clock.get_time())
 
-    def _process_sending(self, sent: _Sent, result: Any) -> _Sent | FlchainError:
+    def _broadcast(self, signed: Sequence[SignedTransaction]) -> list[Any]:
+        """Hand transactions to the node; again, if it is not known whether it took them.
+
+        The bytes stay the same, so that no transaction can be made twice.
+        """
+        requests = [get_raw_request(item) for item in signed]
+        for attempt in range(_ATTEMPTS - 1):
+            try:
+                return self._rpc.call_all(requests)
+            except AdapterError as error:
+                if not error.is_retryable:
+                    raise
+            self._clock.sleep(_RETRY_PAUSE * 2**attempt)
+        return self._rpc.call_all(requests)
+
+    def _process_sending(self, signed: SignedTransaction, result: Any) -> Sent | FlchainError:
         """Count the nonce if the node took the transaction; else say why it did not."""
-        account = self._accounts[sent.signer.address]
-        for _ in range(_SENDING_ATTEMPTS):
-            if not isinstance(result, RpcError) or _is_about(result, _ALREADY_KNOWN):
-                account.nonce = sent.nonce + 1
-                return sent
-            if not _is_about(result, _NONCE_PROBLEMS + _FEE_PROBLEMS):
+        address = signed.signer.address
+        for _ in range(_ATTEMPTS):
+            is_taken = not isinstance(result, RpcError) or _is_about(result, _ALREADY_KNOWN)
+            if is_taken or (_is_about(result, _STALE) and self._is_known(signed)):
+                self._nonces.set(address, signed.nonce + 1)
+                return Sent(signed, [signed.hash], self._clock.get_time())
+            if not _is_about(result, _STALE):
                 break
-            if self._is_known(sent):
-                account.nonce = sent.nonce + 1
-                return sent
-            sent = self._renew(sent)
-            (result,) = self._rpc.call_all([_get_raw_request(sent)])
-        account.nonce = None
-        return self._explain(result, sent.signer.address, sent)
+            signed = self._renew(signed)
+            (result,) = self._broadcast([signed])
+        self._nonces.set(address, None)
+        return self._explain(result, address, signed.price)
 
-    def _is_known(self, sent: _Sent) -> bool:
+    def _is_known(self, signed: SignedTransaction) -> bool:
         """Return whether the node has it after all: an earlier answer may have been lost."""
-        return self._rpc.call("eth_getTransactionByHash", sent.hashes[-1]) is not None
+        return self._rpc.call("eth_getTransactionByHash", signed.hash) is not None
 
-    def _renew(self, sent: _Sent) -> _Sent:
+    def _renew(self, signed: SignedTransaction) -> SignedTransaction:
         """Sign again with the account's true nonce and the current fees."""
-        count = self._rpc.call("eth_getTransactionCount", sent.signer.address, "pending")
+        count = self._rpc.call("eth_getTransactionCount", signed.signer.address, "pending")
         block = self._rpc.call("eth_getBlockByNumber", "pending", False)
-        fees = compute_fees(int(block.get("baseFeePerGas", "0x0"), 16), self._policy.fees)
-        return self._sign(sent.transaction, sent.signer, int(count, 16), sent.gas, fees)
+        return signed.renew(nonce=int(count, 16), fees=self._compute_fees(block))
 
-    def _explain(
-        self, refusal: RpcError, account: Address, sent: _Sent | None = None
-    ) -> FlchainError:
+    def _compute_fees(self, block: dict[str, Any]) -> Fees:
+        return compute_fees(int(block.get("baseFeePerGas", "0x0"), 16), self._policy.fees)
+
+    def _explain(self, refusal: RpcError, account: Address, price: int = 0) -> FlchainError:
         if "insufficient funds" not in refusal.message.lower():
             return decode_refusal(refusal)
         balance = int(self._rpc.call("eth_getBalance", account, "pending"), 16)
-        missing = f"{sent.gas * sent.fees.max_fee - balance} wei more" if sent else "more"
+        missing = f"{price - balance} wei more" if price > balance else "more"
         return ConfigError(
             f"account {account} has {balance} wei and needs {missing} to pay for gas: fund it"
         )
 
-    @contextmanager
-    def _lock_accounts(self, addresses: Sequence[Address]) -> Iterator[None]:
-        with self._accounts_lock:
-            accounts = [self._accounts.setdefault(address, _Account()) for address in addresses]
-        for account in accounts:
-            account.lock.acquire()
-        try:
-            yield
-        except BaseException:
-            # It is not known which of them the node has taken: ask it next time.
-            for account in accounts:
-                account.nonce = None
-            raise
-        finally:
-            for account in accounts:
-                account.lock.release()
 
-    def _wait(self, pending: Sequence[_Sent]) -> None:
-        """Fill in the answer of each."""
-        deadline = self._clock.get_time() + self._policy.timeout
-        pause = self._policy.first_poll
-        while waiting := [sent for sent in pending if sent.answer is None]:
-            self._poll(waiting)
-            if self._clock.get_time() >= deadline:
-                for sent in waiting:
-                    sent.answer = sent.answer or _get_overdue(sent, self._policy.timeout)
-                return
-            if any(sent.answer is None for sent in waiting):
-                self._bump([sent for sent in waiting if sent.answer is None])
-                self._clock.sleep(pause)
-                pause = min(pause * 1.5, self._policy.longest_poll)
-
-    def _poll(self, waiting: Sequence[_Sent]) -> None:
-        requests: list[Request] = [("eth_blockNumber", ())]
-        requests += [
-            ("eth_getTransactionReceipt", (item,)) for sent in waiting for item in sent.hashes
-        ]
-        head, *results = self._rpc.call_all(requests)
-        if isinstance(head, RpcError):
-            raise head
-        found = iter(results)
-        for sent in waiting:
-            receipts = [next(found) for _ in sent.hashes]
-            for receipt in receipts:
-                if isinstance(receipt, dict) and self._is_confirmed(receipt, int(head, 16)):
-                    sent.answer = self._judge(sent, receipt)
-
-    def _is_confirmed(self, receipt: dict[str, Any], head: int) -> bool:
-        return head >= int(receipt["blockNumber"], 16) + self._policy.confirmations - 1
-
-    def _judge(self, sent: _Sent, receipt: dict[str, Any]) -> dict[str, Any] | FlchainError:
-        if int(receipt["status"], 16) == 1:
-            return receipt
-        if int(receipt["gasUsed"], 16) >= sent.gas:
-            return AdapterError(
-                f"the transaction ran out of its {sent.gas} gas: send it again", is_retryable=True
-            )
-        return self._replay(sent, receipt)
-
-    def _replay(self, sent: _Sent, receipt: dict[str, Any]) -> FlchainError:
-        """Return why a mined transaction failed: from its trace, else from running it again."""
-        options = {"tracer": "callTracer", "tracerConfig": {"onlyTopCall": True}}
-        before = hex(int(receipt["blockNumber"], 16) - 1)
-        call = _describe(sent.transaction, sent.signer)
-        trace, rerun = self._rpc.call_all(
-            [
-                ("debug_traceTransaction", (receipt["transactionHash"], options)),
-                ("eth_call", (call, before)),
-            ]
-        )
-        if isinstance(trace, dict) and isinstance(trace.get("output"), str):
-            return decode_revert(bytes.fromhex(trace["output"].removeprefix("0x")))
-        if isinstance(rerun, RpcError):
-            return decode_refusal(rerun)
-        return AdapterError(
-            "the call failed, and would succeed now: send it again", is_retryable=True
-        )
-
-    def _bump(self, waiting: Sequence[_Sent]) -> None:
-        """Send what is overdue again: for more if the cap allows it, else as it is."""
-        now = self._clock.get_time()
-        overdue = [sent for sent in waiting if now - sent.sent_at >= self._policy.bump_after]
-        for sent in overdue:
-            sent.sent_at = now
-            fees = compute_bumped_fees(sent.fees, self._policy.fees)
-            if fees is not None:
-                sent.fees = fees
-                sent.raw = sign_transaction(
-                    sent.transaction,
-                    sent.signer,
-                    chain_id=self._chain_id,
-                    nonce=sent.nonce,
-                    gas=sent.gas,
-                    fees=fees,
-                )
-                sent.hashes.append(f"0x{keccak(sent.raw).hex()}")
-        # A refusal is harmless here: an earlier version is known, or mined already.
-        self._rpc.call_all([_get_raw_request(sent) for sent in overdue])
-
-
-def sign_transaction(
-    transaction: Transaction, signer: Signer, *, chain_id: int, nonce: int, gas: int, fees: Fees
-) -> bytes:
-    """Return a signed transaction of type 2 (EIP-1559), ready for `eth_sendRawTransaction`."""
-    to = bytes.fromhex(transaction.to.removeprefix("0x")) if transaction.to else b""
-    offer = (fees.priority_fee, fees.max_fee, gas)
-    unsigned = [chain_id, nonce, *offer, to, 0, transaction.data, []]
-    signature = signer.sign_digest(keccak(_TYPE_2 + rlp.encode(unsigned)))
-    r, s = (int.from_bytes(part, "big") for part in (signature[:32], signature[32:64]))
-    signed: bytes = rlp.encode([*unsigned, signature[64] - _V_OFFSET, r, s])
-    return _TYPE_2 + signed
-
-
-def _describe(transaction: Transaction, signer: Signer) -> dict[str, str]:
-    """Return the transaction as `eth_call` and `eth_estimateGas` take it."""
-    call = {"from": signer.address, "data": f"0x{transaction.data.hex()}"}
-    return call | ({"to": transaction.to} if transaction.to else {})
-
-
-def _get_raw_request(sent: _Sent) -> Request:
-    return ("eth_sendRawTransaction", (f"0x{sent.raw.hex()}",))
-
-
-def _get_waves(addresses: Sequence[Address]) -> Iterator[list[int]]:
-    """Yield indices in groups that name each address at most once, keeping each one's order."""
-    waves: list[list[int]] = []
+def _get_waves(transactions: Sequence[tuple[Transaction, Signer]]) -> Iterator[list[Outgoing]]:
+    """Yield groups that name each account at most once, keeping each one's order."""
+    waves: list[list[Outgoing]] = []
     seen: dict[Address, int] = {}
-    for index, address in enumerate(addresses):
-        depth = seen.get(address, 0)
-        seen[address] = depth + 1
+    for index, (transaction, signer) in enumerate(transactions):
+        depth = seen.get(signer.address, 0)
+        seen[signer.address] = depth + 1
         if depth == len(waves):
             waves.append([])
-        waves[depth].append(index)
+        waves[depth].append((index, transaction, signer))
     yield from waves
 
 
-def _is_about(refusal: RpcError, texts: Sequence[str]) -> bool:
+def _get_answer(outcome: Sent | FlchainError) -> dict[str, Any] | FlchainError:
+    answer = outcome.answer if isinstance(outcome, Sent) else outcome
+    if answer is None:
+        return AdapterError("the node gave no answer about a transaction", is_retryable=True)
+    return answer
+
+
+def _is_about(refusal: Any, texts: Sequence[str]) -> bool:
     message = refusal.message.lower()
     return any(text in message for text in texts)
 
 
-def _get_overdue(sent: _Sent, timeout: float) -> FlchainError:
-    return AdapterError(
-        f"transaction {sent.hashes[-1]} of {sent.signer.address} was not mined in {timeout:g} s; "
-        "it may be later: look before sending it again",
-        is_retryable=True,
-    )
-
-
-def _get_lost() -> FlchainError:
-    return AdapterError(
-        "the node never answered about a transaction: look for it", is_retryable=True
-    )
+def _require(result: Any) -> Any:
+    """Return a result. Raises it if it is an error."""
+    if isinstance(result, RpcError):
+        raise result
+    return result
