@@ -307,10 +307,11 @@ def join(
     role: Role,
     task_id: TaskId,
 ) -> None:
-    """Give members tokens, register them and enrol them under `role`."""
+    """Enrol members under `role`; who is new gets tokens and is registered first."""
     for member in members:
-        ledger.send(Transfer(member.address, STAKE_FUNDS), sponsor)
-        register(ledger, member, role)
+        if not ledger.get_agent(member.address).roles:
+            ledger.send(Transfer(member.address, STAKE_FUNDS), sponsor)
+            register(ledger, member, role)
         enrol(ledger, member, task_id, role)
 
 
