@@ -13,6 +13,7 @@ from eth_utils.crypto import keccak
 from flchain.protocol.errors import EncodingError
 from flchain.protocol.types import Address, Digest, Signature
 
+KEY_SIZE = 32
 SIGNATURE_SIZE = 65
 HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 _V_OFFSET = 27
@@ -34,10 +35,13 @@ class LocalSigner:
 
     def __init__(self, private_key: bytes) -> None:
         """Take 32 bytes. Raises EncodingError unless they are a key of the curve."""
+        # coincurve would pad a shorter key without a word.
+        if len(private_key) != KEY_SIZE:
+            raise EncodingError(f"private key: {len(private_key)} bytes, it must have {KEY_SIZE}")
         try:
             self._key = PrivateKey(private_key)
         except ValueError as error:
-            raise EncodingError("private key: 32 bytes between 1 and the curve order") from error
+            raise EncodingError("private key: it must be below the order of the curve") from error
         self._address = _get_address(self._key.public_key)
 
     @property
