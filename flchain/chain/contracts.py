@@ -11,11 +11,9 @@ from enum import IntEnum
 from functools import cache, lru_cache
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from eth_abi.abi import decode, encode
-from eth_abi.exceptions import DecodingError, EncodingError, InsufficientDataBytes
 from eth_utils.address import to_checksum_address
-from eth_utils.crypto import keccak
 
+from flchain.chain.abi import compute_selector, encode_values, get_abi_type
 from flchain.chain.base import Addresses
 from flchain.chain.bytecode import CONTRACTS, load_artifact
 from flchain.protocol import errors
@@ -80,20 +78,8 @@ def encode_call(call: Call) -> bytes:
 
 def encode_arguments(function: Function, values: Sequence[Any]) -> bytes:
     """Return selector and arguments. Raises EncodingError if a value does not fit its type."""
-    try:
-        return function.selector + encode(function.inputs, values)
-    except (EncodingError, ValueError, TypeError) as error:
-        text = f"{function.contract}.{function.name}: the caller must correct an argument: {error}"
-        raise errors.EncodingError(text) from error
-
-
-def decode_values(types: Sequence[str], data: bytes) -> tuple[Any, ...]:
-    """Return ABI values; addresses are lower-case. Raises EncodingError unless they decode."""
-    try:
-        return tuple(decode(types, data))
-    except (DecodingError, InsufficientDataBytes, OverflowError, ValueError) as error:
-        text = f"the node's answer is not {', '.join(types) or 'empty'}: use another node"
-        raise errors.EncodingError(text) from error
+    what = f"{function.contract}.{function.name}"
+    return function.selector + encode_values(function.inputs, values, what)
 
 
 def build_record(kind: type[Record], values: Sequence[Any]) -> Record:
@@ -127,21 +113,6 @@ def flatten(value: Any) -> Any:
 def to_address(value: str) -> Address:
     """Return the EIP-55 form of an address."""
     return Address(to_checksum_address(value))
-
-
-def get_abi_type(entry: dict[str, Any]) -> str:
-    """Return an ABI entry's type with the members of structs written out."""
-    kind: str = entry["type"]
-    if not kind.startswith("tuple"):
-        return kind
-    members = ",".join(get_abi_type(member) for member in entry["components"])
-    return f"({members}){kind.removeprefix('tuple')}"
-
-
-def compute_selector(entry: dict[str, Any]) -> bytes:
-    """Return the keccak-256, 32 bytes, of an ABI entry's signature."""
-    types = ",".join(get_abi_type(value) for value in entry["inputs"])
-    return keccak(text=f"{entry['name']}({types})")
 
 
 @cache

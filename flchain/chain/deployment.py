@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import rlp
-from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
+from flchain.chain.abi import encode_values, get_abi_type
 from flchain.chain.address_book import AddressBook
 from flchain.chain.base import Addresses
 from flchain.chain.bytecode import Artifact, link_bytecode, load_artifact
-from flchain.chain.contracts import get_abi_type, get_contract_names, to_address
+from flchain.chain.contracts import get_contract_names, to_address
 from flchain.chain.rpc import Rpc
 from flchain.chain.transactions import Transaction, TransactionSender
 from flchain.crypto.signing import Signer
@@ -210,4 +210,4 @@ class _Suite:
 def _encode_arguments(artifact: Artifact, arguments: Sequence[Any]) -> bytes:
     constructors = [entry for entry in artifact.abi if entry["type"] == "constructor"]
     types = [get_abi_type(value) for entry in constructors for value in entry["inputs"]]
-    return encode(types, arguments)
+    return encode_values(types, arguments, artifact.name)

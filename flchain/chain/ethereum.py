@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from flchain.chain.abi import decode_values
 from flchain.chain.address_book import AddressBook, load_address_book
 from flchain.chain.base import Addresses, BlockRef, LoggedEvent, Receipt, get_result
 from flchain.chain.contracts import (
     build_record,
-    decode_values,
     encode_arguments,
     encode_call,
     get_address,
@@ -109,16 +109,14 @@ class EthereumLedger:
 
     def send_all(self, calls: Sequence[tuple[Call, Signer]]) -> list[Receipt | FlchainError]:
         """Send calls without waiting between them; one answer each, in order."""
-        seen: set[Address] = set()
-        transactions = []
-        for call, signer in calls:
-            transactions.append((self._build(call, signer.address not in seen), signer))
-            seen.add(signer.address)
-        answers = self._sender.send_all(transactions)
+        built = self._build_all(calls)
+        ready = [item for item in built if not isinstance(item, FlchainError)]
+        answers = self._sender.send_all(ready)
         blocks = self._get_blocks(answers)
+        received = iter(answers)
         return [
-            answer if isinstance(answer, FlchainError) else self._decode_receipt(answer, blocks)
-            for answer in answers
+            item if isinstance(item, FlchainError) else self._decode_answer(next(received), blocks)
+            for item in built
         ]
 
     def get_events(
@@ -253,14 +251,25 @@ class EthereumLedger:
         """Return an account's balance of the currency that pays for gas."""
         return Wei(int(self._rpc.call("eth_getBalance", address, "pending"), 16))
 
-    def _build(self, call: Call, is_first: bool) -> Transaction:  # noqa: FBT001 - private
-        """Return the transaction for a call.
+    def _build_all(
+        self, calls: Sequence[tuple[Call, Signer]]
+    ) -> list[tuple[Transaction, Signer] | FlchainError]:
+        """Return the transactions, or why one cannot be made.
 
         What follows on another call of the same account cannot be estimated before that one is
         mined: it gets a large limit instead.
         """
-        to = get_address(self.addresses, call.contract)
-        return Transaction(to, encode_call(call), None if is_first else _get_large_gas(call))
+        built: list[tuple[Transaction, Signer] | FlchainError] = []
+        seen: set[Address] = set()
+        for call, signer in calls:
+            try:
+                to = get_address(self.addresses, call.contract)
+                gas = _get_large_gas(call) if signer.address in seen else None
+                built.append((Transaction(to, encode_call(call), gas), signer))
+                seen.add(signer.address)
+            except FlchainError as error:
+                built.append(error)
+        return built
 
     def _get_blocks(self, answers: Sequence[dict[str, Any] | FlchainError]) -> dict[str, BlockRef]:
         """Return the blocks of all receipts by number, in one round trip."""
@@ -274,14 +283,18 @@ class EthereumLedger:
         )
         return dict(zip(numbers, map(decode_block, blocks), strict=True))
 
-    def _decode_receipt(self, receipt: dict[str, Any], blocks: dict[str, BlockRef]) -> Receipt:
-        logged = decode_logs(receipt["logs"], self.addresses)
+    def _decode_answer(
+        self, answer: dict[str, Any] | FlchainError, blocks: dict[str, BlockRef]
+    ) -> Receipt | FlchainError:
+        if isinstance(answer, FlchainError):
+            return answer
+        logged = decode_logs(answer["logs"], self.addresses)
         happened = tuple(item.event for item in logged)
         return Receipt(
-            tx_hash=bytes.fromhex(receipt["transactionHash"].removeprefix("0x")),
-            block=blocks[receipt["blockNumber"]],
-            gas_used=int(receipt["gasUsed"], 16),
-            gas_price=int(receipt["effectiveGasPrice"], 16),
+            tx_hash=bytes.fromhex(answer["transactionHash"].removeprefix("0x")),
+            block=blocks[answer["blockNumber"]],
+            gas_used=int(answer["gasUsed"], 16),
+            gas_price=int(answer["effectiveGasPrice"], 16),
             events=happened,
             result=get_result(happened),
         )

@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from flchain.chain.abi import compute_selector, decode_values, get_abi_type
 from flchain.chain.base import Addresses, LoggedEvent
 from flchain.chain.contracts import (
     build_record,
-    compute_selector,
-    decode_values,
     get_abi_entries,
-    get_abi_type,
     get_contract_names,
     to_address,
 )

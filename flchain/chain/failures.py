@@ -4,12 +4,10 @@ from functools import cache
 
 from eth_utils.crypto import keccak
 
+from flchain.chain.abi import compute_selector, decode_values, get_abi_type
 from flchain.chain.contracts import (
     build_record,
-    compute_selector,
-    decode_values,
     get_abi_entries,
-    get_abi_type,
 )
 from flchain.chain.rpc import RpcError
 from flchain.protocol.errors import EncodingError, FlchainError, ProtocolError
