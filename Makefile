@@ -27,7 +27,7 @@ fmt: ## format Python and Solidity
 	@$(ENV) ruff check --quiet --fix-only . && ruff format . && forge fmt
 
 bench: setup ## run every benchmark; tables go to the screen, results to benchmarks/results
-	@$(ENV) shopt -s nullglob; for script in benchmarks/*.py; do echo "== $$script"; python "$$script" $(ARGS); done
+	@$(ENV) for script in $$(grep -ls __main__ benchmarks/*.py); do echo "== $$script"; python "$$script" $(ARGS); done
 
 test-sol: setup ## Solidity tests only
 	@$(ENV) python tools/run_tests.py solidity ape
