@@ -21,7 +21,8 @@ class _ExactBytesEncoder(BytesEncoder):
 
     def validate_value(self, value: Any) -> None:
         super().validate_value(value)  # type: ignore[no-untyped-call]  # eth_abi's is untyped
-        size = (self.value_bit_size or 0) // _BITS_PER_BYTE
+        bits: Any = self.value_bit_size
+        size = bits // _BITS_PER_BYTE
         if len(value) != size:
             text = f"has {len(value)} bytes, not {size}"
             self.invalidate_value(value, exc=ValueOutOfBounds, msg=text)
