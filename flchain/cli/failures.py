@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -48,9 +48,22 @@ class Terminated(BaseException):
 
 def run_guarded(command: click.Command, arguments: Sequence[str]) -> int:
     """Run a click command; return the exit code after one line about what went wrong."""
+
+    def invoke() -> object:
+        with command.make_context("flchain", list(arguments)) as context:
+            return command.invoke(context)
+
+    return run_guarded_function(invoke)
+
+
+def run_guarded_function(function: Callable[[], object]) -> int:
+    """Call a program's own main function under the same rules.
+
+    What it returns is the exit code if it is an int, and 0 stands for everything else.
+    """
     try:
-        with _terminable(), command.make_context("flchain", list(arguments)) as context:
-            result = command.invoke(context)
+        with _terminable():
+            result = function()
     except click.exceptions.Exit as ended:
         return ended.exit_code
     except click.ClickException as error:

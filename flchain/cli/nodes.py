@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,7 +17,7 @@ from flchain.cli.passwords import load_signer
 from flchain.cli.session import Session, open_session
 from flchain.config import Settings
 from flchain.protocol.errors import ConfigError, FlchainError
-from flchain.protocol.types import Phase, Role, Seconds, TaskId
+from flchain.protocol.types import Phase, Role, Seconds
 from flchain.roles.context import Context, Notice
 from flchain.roles.daemon import Role as RunningRole
 from flchain.roles.daemon import run_role
@@ -39,10 +39,10 @@ PATIENCE = Seconds(20)
 class NodeOptions:
     """How a process runs. `rounds` None means until the task ends."""
 
-    rounds: int | None
-    poll: float
-    is_json: bool
-    with_parent: bool
+    rounds: int | None = None
+    poll: float = 0.5
+    is_json: bool = False
+    with_parent: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,12 @@ class Node:
     context: Context
     terms: Terms
     options: NodeOptions
+
+    @property
+    def has_endorsed(self) -> bool:
+        """Whether this validator has accepted the task."""
+        ledger, task_id = self.context.ledger, self.context.task_id
+        return ledger.get_member(task_id, self.context.signer.address).has_endorsed
 
     def build_upkeep(self, patience: Seconds) -> Upkeep:
         """Return the upkeep that this member does."""
@@ -67,18 +73,18 @@ def run_agent(
     alpha: float,
     seed: int,
     min_survivors: int,
-    **options: object,
+    **options: Any,
 ) -> None:
     """Run an agent until the task's last round, then claim."""
     from flchain.learning.training import get_trainer  # noqa: PLC0415 - not for orchestrators
     from flchain.roles.agent import Agent  # noqa: PLC0415
 
     rows = _load_data(settings, data, share, alpha, seed)
-    with _open_node(settings, "agent", Role.AGENT, options) as node:
+    with open_node(settings, "agent", Role.AGENT, NodeOptions(**options)) as node:
         verify_floors(node.terms, Floors(min_survivors))
         trainer = get_trainer(node.terms.policy.model)
         upkeep = node.build_upkeep(PATIENCE)
-        _run(node, Agent(node.context, node.terms, trainer, rows, upkeep))
+        run_node(node, Agent(node.context, node.terms, trainer, rows, upkeep))
 
 
 def run_validator(
@@ -88,44 +94,40 @@ def run_validator(
     share: str | None,
     alpha: float,
     seed: int,
-    **options: object,
+    **options: Any,
 ) -> None:
     """Endorse the task if that is still to be done, then run until its last round and claim."""
     from flchain.learning.training import get_trainer  # noqa: PLC0415 - not for orchestrators
     from flchain.roles.validator import Validator  # noqa: PLC0415
 
     rows = _load_data(settings, data, share, alpha, seed)
-    with _open_node(settings, "validator", Role.VALIDATOR, options) as node:
+    with open_node(settings, "validator", Role.VALIDATOR, NodeOptions(**options)) as node:
         trainer = get_trainer(node.terms.policy.model)
         role = Validator(node.context, node.terms, trainer, rows, node.build_upkeep(PATIENCE))
-        if not _has_endorsed(node):
+        if not node.has_endorsed:
             role.endorse()
-        _run(node, role)
+        run_node(node, role)
 
 
 def endorse_task(settings: Settings) -> None:
     """Derive version 0 from the policy and accept the task."""
     from flchain.roles.validator import endorse  # noqa: PLC0415 - not for orchestrators
 
-    options = asdict(NodeOptions(rounds=None, poll=1.0, is_json=False, with_parent=False))
-    with _open_node(settings, "validator", Role.VALIDATOR, options) as node:
+    with open_node(settings, "validator", Role.VALIDATOR, NodeOptions()) as node:
         endorse(node.context, node.terms)
         click.echo(f"{node.context.signer.address} endorsed task {node.context.task_id}")
 
 
-def run_orchestrator(settings: Settings, **options: object) -> None:
+def run_orchestrator(settings: Settings, **options: Any) -> None:
     """Open rounds, propose and settle until the task's last round."""
-    with _open_node(settings, "orchestrator", Role.PROPOSER, options) as node:
-        _run(node, Orchestrator(node.build_upkeep(Seconds(0))), is_paid=False)
+    with open_node(settings, "orchestrator", Role.PROPOSER, NodeOptions(**options)) as node:
+        run_node(node, Orchestrator(node.build_upkeep(Seconds(0))), is_paid=False)
 
 
 @contextmanager
-def _open_node(
-    settings: Settings, name: str, role: Role, options: dict[str, object]
-) -> Iterator[Node]:
+def open_node(settings: Settings, name: str, role: Role, options: NodeOptions) -> Iterator[Node]:
     """Open chain and store for an enrolled account. Raises ConfigError if it is not enrolled."""
-    node_options = NodeOptions(**options)  # type: ignore[arg-type]  # click checked the types
-    if node_options.with_parent:
+    if options.with_parent:
         end_with_parent()
     signer = load_signer(settings)
     with open_session(settings) as session:
@@ -138,12 +140,12 @@ def _open_node(
                 f"run `flchain {name} enrol`"
             )
         journal = DiskJournal(session.get_journal_folder(name, signer.address))
-        report = print_json_notice if node_options.is_json else print_notice
+        report = print_json_notice if options.is_json else print_notice
         context = Context(name, session.ledger, session.store, signer, task_id, journal, report)
-        yield Node(session, context, terms, node_options)
+        yield Node(session, context, terms, options)
 
 
-def _run(node: Node, role: RunningRole, *, is_paid: bool = True) -> None:
+def run_node(node: Node, role: RunningRole, *, is_paid: bool = True) -> None:
     """Run a role to the end and claim what it earned."""
     context, options = node.context, node.options
     watch = Watch(context.ledger, context.task_id)
@@ -211,11 +213,6 @@ def print_json_notice(notice: Notice) -> None:
 
 def _print_error(error: FlchainError) -> None:
     click.echo(f"trying again: {error}", err=True)
-
-
-def _has_endorsed(node: Node) -> bool:
-    task_id: TaskId = node.context.task_id
-    return node.context.ledger.get_member(task_id, node.context.signer.address).has_endorsed
 
 
 def _load_data(

@@ -45,10 +45,10 @@ def _build_rounds(summary: dict[str, Any]) -> Table:
 
 
 def _build_gas(summary: dict[str, Any]) -> Table:
-    table = _build_table("Gas by action (last column: from the second round on)")
-    table.add_column("action")
+    table = _build_table("Gas by action (later: the most after round 1)")
+    table.add_column("action", min_width=12)
     for name in ("count", "least", "mean", "most", "later"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", min_width=7)
     for action, use in sorted(summary["gas"].items(), key=lambda item: -item[1]["total"]):
         later = f"{use['most_after_round_1']:,}" if use["most_after_round_1"] else ""
         figures = (f"{use[name]:,}" for name in ("count", "least", "mean", "most"))
