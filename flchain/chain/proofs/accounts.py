@@ -1,5 +1,7 @@
 """Accounts and storage of one block, proven against its state root (EIP-1186)."""
 
+import gzip
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,8 +13,13 @@ from flchain.chain.proofs.fields import (
     decode_quantity,
 )
 from flchain.chain.proofs.headers import Header
-from flchain.chain.proofs.tries import Account, verify_account, verify_slot
-from flchain.chain.rpc import Rpc
+from flchain.chain.proofs.tries import (
+    Account,
+    compute_storage_root,
+    verify_account,
+    verify_slot,
+)
+from flchain.chain.rpc import Rpc, RpcError
 from flchain.protocol.errors import ProofError
 from flchain.protocol.types import Address
 
@@ -49,6 +56,21 @@ def fetch_slots(
                 raise ProofError(f"{address}: the node leaves out the proof of slot {slot:#x}")
             values[slot] = verify_slot(storage_root, slot, _get_nodes(by_slot[slot], "proof"))
     return values
+
+
+def fetch_whole_storage(rpc: Rpc, address: Address, storage_root: bytes) -> dict[int, int] | None:
+    """Return all of a contract's storage if the node lists it and it gives the storage root.
+
+    Only Anvil does, by dumping its newest state; None says that there is no proven list.
+    """
+    try:
+        dump = json.loads(gzip.decompress(bytes.fromhex(rpc.call("anvil_dumpState")[2:])))
+        listed = dump["accounts"][address.lower()]["storage"]
+        slots = {int(slot, 16): int(value, 16) for slot, value in listed.items()}
+    except (RpcError, OSError, ValueError, TypeError, KeyError, AttributeError, EOFError):
+        return None
+    is_whole = compute_storage_root(slots, keeps_zeros=True) == storage_root
+    return slots if is_whole else None
 
 
 def read_slots(rpc: Rpc, header: Header, address: Address, slots: Sequence[int]) -> dict[int, int]:

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from flchain.chain.abi import decode_values, get_abi_type
 from flchain.chain.base import Addresses
 from flchain.chain.bytecode import Artifact, link_bytecode, load_artifact
-from flchain.chain.contracts import decode_values, get_abi_type, get_contract_names, to_address
+from flchain.chain.contracts import get_contract_names, to_address
 from flchain.chain.deployment import compute_create_address
 from flchain.chain.proofs.blocks import Block
 from flchain.chain.proofs.transactions import Transaction

@@ -2,7 +2,8 @@
 
 from functools import cache
 
-from flchain.chain.contracts import build_record, decode_values, get_call_function
+from flchain.chain.abi import decode_values
+from flchain.chain.contracts import build_record, get_call_function
 from flchain.chain.events import get_event_specs
 from flchain.chain.proofs.receipts import Log
 from flchain.protocol import calls, reserved

@@ -31,13 +31,17 @@ def compute_ordered_root(items: Sequence[bytes]) -> bytes:
     return _compute_root({rlp.encode(index): item for index, item in enumerate(items)})
 
 
-def compute_storage_root(slots: Mapping[int, int]) -> bytes:
-    """Return the root over a contract's storage; slots that hold zero don't count."""
+def compute_storage_root(slots: Mapping[int, int], *, keeps_zeros: bool = False) -> bytes:
+    """Return the root over a contract's storage.
+
+    A slot that holds zero is none (Yellow Paper section 4.1), except to Anvil, which
+    `keeps_zeros` of every slot that a call has read or written.
+    """
     return _compute_root(
         {
             _get_slot_key(slot): rlp.encode(encode_integer(value))
             for slot, value in slots.items()
-            if value
+            if value or keeps_zeros
         }
     )
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
+from flchain.chain.abi import decode_values
 from flchain.chain.contracts import (
     build_record,
-    decode_values,
     encode_arguments,
     get_address,
     get_function,

@@ -14,6 +14,7 @@ from flchain.chain.proofs.blocks import Block, Step
 from flchain.chain.proofs.creations import Deployment
 from flchain.chain.proofs.decoding import decode_call, decode_event
 from flchain.chain.proofs.headers import Header
+from flchain.chain.proofs.traces import Traces
 from flchain.chain.spec import token
 from flchain.chain.spec.state import Env, State, Token, get_book
 from flchain.chain.spec.transition import process
@@ -50,6 +51,7 @@ class Replay:
     deployment: Deployment
     calls: int = 0
     refused: int = 0
+    traces: Traces = field(default_factory=Traces)
     state: State = field(init=False)
 
     def __post_init__(self) -> None:
@@ -129,6 +131,7 @@ class Replay:
         if found != made:
             text = f"{_describe(call, name, step)}: {_compare_events(found, made)}"
             raise self._build_error(header, call, text)
+        self.traces.apply(self.state, header.timestamp, made)
         self.calls += 1
 
     def _build_error(self, header: Header, call: Call | None, text: str) -> ReplayError:
