@@ -64,7 +64,7 @@ def test_signing_digest__each_type__is_the_reference_encoders(kind):
     reference = encode_reference(kind, values)
     assert bytes(compute_domain_separator(DOMAIN)) == reference.header
     assert bytes(struct_hash) == reference.body
-    assert compute_signing_digest(DOMAIN, struct_hash) == _hash_eip191_message(reference)
+    assert bytes(compute_signing_digest(DOMAIN, struct_hash)) == _hash_eip191_message(reference)
 
 
 @pytest.mark.parametrize("kind", CASES, ids=lambda kind: kind.partition("(")[0])
