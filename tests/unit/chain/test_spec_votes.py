@@ -7,6 +7,7 @@ import pytest
 
 from flchain.chain.spec.proposals import get_proposer
 from flchain.chain.spec.votes import Decision, compute_decision
+from flchain.crypto.signing import compact_signature
 from flchain.protocol import calls, events, reverts
 from flchain.protocol.digests import content_id, proposal_id, survivor_root
 from flchain.protocol.eip712 import Domain, compute_signing_digest, hash_vote
@@ -29,7 +30,8 @@ def sign_vote(stage, name, verdict=Verdict.APPROVE, attempt=None):
     number = stage.ballot.attempt if attempt is None else attempt
     domain = Domain(stage.state.config.chain_id, stage.addresses.round_manager)
     digest = compute_signing_digest(domain, hash_vote(stage.key, number, paper))
-    return SignedVote(ADDRESSES[name], paper, SIGNERS[name].sign_digest(digest))
+    signature = SIGNERS[name].sign_digest(digest)
+    return SignedVote(ADDRESSES[name], paper, *compact_signature(signature))
 
 
 def test_propose__orchestrator__binds_round_survivors_policy_and_parent():
@@ -184,7 +186,7 @@ def test_vote_bundle__vote_of_another_attempt_or_validator__refuses_all():
     good = sign_vote(stage, "v1")
     before = deepcopy(stage.state)
     replayed = sign_vote(stage, "v2", attempt=1)
-    stolen = SignedVote(ADDRESSES["v3"], good.vote, good.signature)
+    stolen = replace(good, validator=ADDRESSES["v3"])
     for bad in (replayed, stolen):
         with pytest.raises(reverts.SignatureInvalid):
             stage.send("stranger", calls.VoteBundle(1, 1, (good, bad)))

@@ -1,0 +1,167 @@
+"""The devnet's folder and command line; the process itself is in tests/e2e."""
+
+import os
+import stat
+
+import pytest
+
+from flchain.chain.anvil import AnvilOptions, find_anvil, get_command
+from flchain.chain.devnet_folder import DevnetFolder, Identity, Process
+from flchain.protocol.errors import ConfigError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return DevnetFolder(tmp_path / "chain")
+
+
+def test_lock__held__refused_until_released(folder):
+    held = folder.lock()
+    assert folder.is_locked()
+    with pytest.raises(ConfigError, match="a devnet is running in"):
+        folder.lock(patience=0.05)
+    os.close(held)
+    assert not folder.is_locked()
+    os.close(folder.lock(patience=0))
+
+
+def test_lock__inherited_copy__still_held(folder):
+    held = folder.lock()
+    copy = os.dup(held)
+    os.close(held)
+    assert folder.is_locked()
+    os.close(copy)
+    assert not folder.is_locked()
+
+
+def test_process__lock_free__record_is_stale(folder):
+    held = folder.lock()
+    folder.set_process(Process(os.getpid(), 1234))
+    assert folder.get_process() == Process(os.getpid(), 1234)
+    os.close(held)
+    assert folder.get_process() is None
+    assert folder.get_last_process() == Process(os.getpid(), 1234)
+
+
+def test_process__never_started__none(folder):
+    assert folder.get_process() is None
+    assert folder.get_identity() is None
+    assert folder.get_saved_time() is None
+
+
+def test_identity__saved__owner_only(folder):
+    folder.set_identity(Identity(31337, "secret words"))
+    assert folder.get_identity() == Identity(31337, "secret words")
+    mode = (folder.path / "devnet.json").stat().st_mode
+    assert stat.S_IMODE(mode) == 0o600
+
+
+def test_identity__damaged__config_error(folder):
+    folder.set_identity(Identity(1, "x"))
+    (folder.path / "devnet.json").write_text('{"chain_id":')
+    with pytest.raises(ConfigError, match="is damaged"):
+        folder.get_identity()
+
+
+def test_saved_time__whole_file__time_of_head(folder):
+    folder.path.mkdir()
+    folder.state.write_text('{"block":{"number":"0x5","timestamp":"0x3e8"},"accounts":{}}\n')
+    assert folder.get_saved_time() == 1000
+
+
+@pytest.mark.parametrize("text", ["", '{"block":{"number":"0x5","timestamp":"0x3e8"},"acc', "{}"])
+def test_saved_time__torn_file__names_backup(folder, text):
+    folder.path.mkdir()
+    folder.state.write_text(text)
+    with pytest.raises(ConfigError, match=r"put backup\.json in its place"):
+        folder.get_saved_time()
+
+
+def test_backup__of_state_or_given__whole(folder):
+    folder.path.mkdir()
+    folder.state.write_bytes(b"{1}")
+    folder.set_backup()
+    assert folder.backup.read_bytes() == b"{1}"
+    folder.set_backup(b"{2}")
+    assert folder.backup.read_bytes() == b"{2}"
+    assert {path.name for path in folder.path.iterdir()} == {"state.json", "backup.json"}
+
+
+def test_complaint__log__last_line(folder):
+    assert folder.get_complaint() == ""
+    folder.path.mkdir()
+    folder.log.write_text("one\nError: two \n\n")
+    assert folder.get_complaint() == "Error: two"
+
+
+def test_find_anvil__configured__that_or_nothing(tmp_path):
+    program = tmp_path / "anvil"
+    with pytest.raises(ConfigError, match="no Anvil at"):
+        find_anvil(program)
+    program.write_text("#!/bin/sh\n")
+    with pytest.raises(ConfigError, match="no Anvil at"):
+        find_anvil(program)
+    program.chmod(0o755)
+    assert find_anvil(program) == program
+
+
+def test_find_anvil__nowhere__one_line(monkeypatch, tmp_path):
+    monkeypatch.setattr("flchain.chain.anvil.__file__", str(tmp_path / "a.py"))
+    monkeypatch.setattr("sys.prefix", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ConfigError, match="Anvil is missing"):
+        find_anvil()
+
+
+def test_find_anvil__beside_the_environment__found_without_path(monkeypatch, tmp_path):
+    monkeypatch.setattr("flchain.chain.anvil.__file__", str(tmp_path / "site" / "a.py"))
+    monkeypatch.setattr("sys.prefix", str(tmp_path / "project" / ".venv"))
+    monkeypatch.setenv("PATH", "")
+    program = tmp_path / "project" / "node_modules" / ".bin" / "anvil"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    assert find_anvil() == program
+
+
+def get_options(folder, **options):
+    return get_command(
+        folder.path,
+        AnvilOptions(**options),
+        port=8545,
+        state=folder.state,
+        bound=folder.bound,
+        timestamp=None,
+    )
+
+
+def test_command__defaults__the_flags_of_a_devnet(folder):
+    command = get_options(folder)
+    text = " ".join(command)
+    for flags in (
+        "--block-time 0.2 --mixed-mining --slots-in-an-epoch 1",
+        "--hardfork prague --host 127.0.0.1 --port 8545",
+        "--state-interval 5",
+        "--prune-history 256",
+    ):
+        assert flags in text
+    assert "--preserve-historical-states" not in command
+    assert "--timestamp" not in command
+
+
+def test_command__history_kept__not_pruned(folder):
+    command = get_options(folder, keeps_history=True)
+    assert "--preserve-historical-states" in command
+    assert "--prune-history" not in command
+
+
+def test_command__resumed__starts_at_saved_time(folder):
+    command = get_command(
+        folder.path,
+        AnvilOptions(),
+        port=1,
+        state=folder.state,
+        bound=folder.bound,
+        timestamp=1_000,
+    )
+    assert command[command.index("--timestamp") + 1] == "1000"
