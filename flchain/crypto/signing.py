@@ -85,5 +85,19 @@ def verify_signature(signer: Address, digest: Digest, signature: bytes) -> bool:
     return recover_address(digest, signature) == signer
 
 
+def compact_signature(signature: Signature) -> tuple[bytes, bytes]:
+    """Return r and vs of a valid signature: v's parity in the highest bit of s (ERC-2098)."""
+    parity = signature[64] - _V_OFFSET
+    return signature[:32], bytes([signature[32] | parity << 7]) + signature[33:64]
+
+
+def expand_signature(r: bytes, vs: bytes) -> Signature:
+    """Return the 65 bytes of a compact signature. Raises EncodingError on other lengths."""
+    if len(r) != KEY_SIZE or len(vs) != KEY_SIZE:
+        raise EncodingError("compact signature: r and vs have 32 bytes each")
+    s = bytes([vs[0] & 0x7F]) + vs[1:]
+    return Signature(r + s + bytes([_V_OFFSET + (vs[0] >> 7)]))
+
+
 def _get_address(key: PublicKey) -> Address:
     return Address(to_checksum_address(keccak(key.format(compressed=False)[1:])[12:]))

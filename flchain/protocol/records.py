@@ -216,11 +216,13 @@ class Vote:
 
 @dataclass(frozen=True, slots=True)
 class SignedVote:
-    """A vote with the validator's EIP-712 signature, for bundles."""
+    """A vote with the validator's compact EIP-712 signature (ERC-2098), for bundles."""
 
     validator: Address
     vote: Vote
-    signature: Signature
+    r: bytes
+    vs: bytes
+    """The signature's s, with the parity of its v in the highest bit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from flchain.chain.spec.agents import get_agent
 from flchain.chain.spec.signatures import get_nonce
 from flchain.chain.spec.state import get_round_key
 from flchain.chain.spec.tasks import get_member
+from flchain.crypto.signing import compact_signature
 from flchain.protocol import calls
 from flchain.protocol.calls import Call
 from flchain.protocol.eip712 import (
@@ -143,9 +144,8 @@ def sign_vote(
     key = get_round_key(scene.state.config, task_id, number)
     manager = scene.state.config.addresses.round_manager
     attempt = scene.get_book(task_id).ballot.attempt
-    return SignedVote(
-        validator, vote, sign(scene, validator, manager, hash_vote(key, attempt, vote))
-    )
+    signature = sign(scene, validator, manager, hash_vote(key, attempt, vote))
+    return SignedVote(validator, vote, *compact_signature(signature))
 
 
 def sign_permit(scene: Scene, owner: Address, spender: Address, value: Wei) -> calls.Permit:

@@ -12,6 +12,7 @@ from enum import Enum, auto
 from flchain.chain.spec.rounds import get_phase, verify_bundle, verify_round, verify_seat
 from flchain.chain.spec.signatures import verify_signed
 from flchain.chain.spec.state import Book, Config, Env, State, get_book, get_round_key
+from flchain.crypto.signing import expand_signature
 from flchain.protocol.calls import CastVote, VoteBundle
 from flchain.protocol.digests import compute_quorum
 from flchain.protocol.eip712 import hash_vote
@@ -162,7 +163,8 @@ def process_vote_bundle(state: State, env: Env, call: VoteBundle) -> list[Event]
     new: dict[Address, Vote] = {}
     for entry in call.votes:
         signed = hash_vote(key, book.ballot.attempt, entry.vote)
-        verify_signed(state.config, manager, entry.validator, signed, entry.signature)
+        signature = expand_signature(entry.r, entry.vs)
+        verify_signed(state.config, manager, entry.validator, signed, signature)
         verify_voter(state.config, book, entry.validator, entry.vote)
         if entry.validator not in book.votes | new:
             verify_vote(entry.vote)

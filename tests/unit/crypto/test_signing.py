@@ -6,12 +6,31 @@ from eth_utils.crypto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flchain.crypto.signing import HALF_ORDER, LocalSigner, recover_address, verify_signature
+from flchain.crypto.signing import (
+    HALF_ORDER,
+    LocalSigner,
+    compact_signature,
+    expand_signature,
+    recover_address,
+    verify_signature,
+)
 from flchain.protocol.errors import EncodingError
 
 ORDER = 2 * HALF_ORDER + 1
 DIGEST = keccak(b"flchain")
 SIGNER = LocalSigner(b"\x01" * 32)
+ERC_2098 = (
+    (
+        "Hello World",
+        "68a020a209d3d56c46f38cc50a33f704f4a9a10a59377f8dd762ac66910e9b90",
+        "7e865ad05c4035ab5792787d4a0297a43617ae897930a6fe4d822b8faea52064",
+    ),
+    (
+        "It's a small(er) world",
+        "9328da16089fcba9bececa81663203989f2df5fe1faa6291a45381c81bd17f76",
+        "939c6d6b623b42da56557e5e734a43dc83345ddfadec52cbe24d0cc64f550793",
+    ),
+)
 
 
 def test_signer__key_of_all_ones__has_the_known_address():
@@ -67,6 +86,26 @@ def test_verification__other_digest_or_signer__fails():
     assert verify_signature(SIGNER.address, DIGEST, raw)
     assert not verify_signature(SIGNER.address, keccak(DIGEST), raw)
     assert not verify_signature(LocalSigner(b"\x02" * 32).address, DIGEST, raw)
+
+
+@given(key=st.integers(1, ORDER - 1), digest=st.binary(min_size=32, max_size=32))
+def test_compact_signature__any__expands_to_itself(key, digest):
+    signature = LocalSigner(key.to_bytes(32, "big")).sign_digest(digest)
+    assert expand_signature(*compact_signature(signature)) == signature
+
+
+def test_compact_signature__example_of_erc_2098__has_its_vs():
+    signer = LocalSigner(bytes.fromhex(("1234567890" * 7)[:64]))
+    for text, r, vs in ERC_2098:
+        prefixed = f"\x19Ethereum Signed Message:\n{len(text)}{text}".encode()
+        compact = compact_signature(signer.sign_digest(keccak(prefixed)))
+        assert [part.hex() for part in compact] == [r, vs]
+
+
+@pytest.mark.parametrize("parts", [(b"", b""), (bytes(31), bytes(32)), (bytes(32), bytes(33))])
+def test_compact_signature__other_length__is_refused(parts):
+    with pytest.raises(EncodingError, match="32 bytes each"):
+        expand_signature(*parts)
 
 
 @given(raw=st.binary(max_size=70))
