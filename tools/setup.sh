@@ -140,14 +140,15 @@ check_native_tools() {
   done
 }
 
-# Both compile, side by side: Ape for its console and scripts, forge for tests and package data. All of it, because
-# via-IR code depends on what else is compiled at the same time: an incremental build gives other bytecode.
+# Both compile, side by side: Ape for its console and scripts, forge for tests and package data. All of them, because
+# via-IR code depends on what else is compiled at the same time, so part of the contracts, or tests beside them, would
+# give other bytecode.
 compile_contracts() {
   say 'compiling contracts'
   local ape
   (. tools/env.sh && ape compile --force) >build/ape-compile.log 2>&1 &
   ape=$!
-  (. tools/env.sh && forge build --force --skip test) >"$LOG" 2>&1 || {
+  (. tools/env.sh && forge build --force contracts) >"$LOG" 2>&1 || {
     wait "$ape" || true
     cat "$LOG" >&2
     fail 'the contracts do not compile'

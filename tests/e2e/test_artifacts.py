@@ -42,7 +42,7 @@ def get_deployable(outputs):
 
 
 def build(*options):
-    subprocess.run(["forge", "build", "--skip", "test", *options], cwd=ROOT, check=True)
+    subprocess.run(["forge", "build", *options, "contracts"], cwd=ROOT, check=True)
     return get_deployable(get_forge_outputs())
 
 
