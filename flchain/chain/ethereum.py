@@ -272,12 +272,11 @@ class EthereumLedger:
         return built
 
     def _get_blocks(self, answers: Sequence[dict[str, Any] | FlchainError]) -> dict[str, BlockRef]:
-        """Return the blocks of all receipts by number, in one round trip."""
-        numbers = {
-            str(answer["blockNumber"]): None
-            for answer in answers
-            if not isinstance(answer, FlchainError)
-        }
+        """Return the blocks of all receipts by number: from them, or in one round trip."""
+        receipts = [answer for answer in answers if not isinstance(answer, FlchainError)]
+        if all("blockTimestamp" in receipt for receipt in receipts):
+            return {receipt["blockNumber"]: _get_block(receipt) for receipt in receipts}
+        numbers = list({str(receipt["blockNumber"]) for receipt in receipts})
         blocks = self._rpc.call_all(
             [("eth_getBlockByNumber", (number, False)) for number in numbers]
         )
@@ -339,3 +338,13 @@ def _get_large_gas(call: Call) -> int:
             return _LARGE_GAS + _BUNDLED_GAS * len(call.votes)
         case _:
             return _LARGE_GAS
+
+
+def _get_block(receipt: dict[str, Any]) -> BlockRef:
+    """Return the block of a receipt that carries its time, as Anvil's do."""
+    time = receipt["blockTimestamp"]
+    return BlockRef(
+        int(receipt["blockNumber"], 16),
+        bytes.fromhex(receipt["blockHash"].removeprefix("0x")),
+        Timestamp(int(time, 16) if isinstance(time, str) else int(time)),
+    )

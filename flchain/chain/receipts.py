@@ -65,14 +65,12 @@ class ReceiptWaiter:
         deadline = self._clock.get_time() + self._policy.timeout
         pause = self._policy.first_poll
         while waiting := [item for item in sent if item.answer is None]:
-            failure = self._try_poll(waiting)
-            if all(item.answer is not None for item in waiting):
-                return
-            if self._clock.get_time() >= deadline:
-                self._give_up(waiting, failure)
-                return
+            # First, too: even a node that mines at once has not done so yet.
             self._clock.sleep(pause)
             pause = min(pause * _BACKOFF, self._policy.longest_poll)
+            failure = self._try_poll(waiting)
+            if self._clock.get_time() >= deadline:
+                self._give_up(waiting, failure)
 
     def _try_poll(self, waiting: Sequence[Sent]) -> AdapterError | None:
         try:
