@@ -12,6 +12,8 @@ from tests.model.actors import MNEMONIC, NAMES
 from tests.model.contracts import CHAIN_ID, Node
 
 GENESIS_TIME = 1_800_000_000
+TABLE = "table of commands and errors"
+"""The property under which a test leaves what is printed after the run."""
 _ATTEMPTS = 200
 
 
@@ -46,6 +48,16 @@ def _run_anvil():
             yield port
         finally:
             process.terminate()
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print the tables of the tests, those run by other workers included."""
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, text in getattr(report, "user_properties", ()):
+                if name == TABLE and report.when == "call":
+                    terminalreporter.section(TABLE)
+                    terminalreporter.write_line(text)
 
 
 @pytest.fixture

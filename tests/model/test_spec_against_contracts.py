@@ -21,7 +21,7 @@ from flchain.protocol.events import RoundSettled
 from flchain.protocol.reverts import REVERTS, Revert
 from flchain.protocol.types import Outcome, Timestamp
 from tests.model.actors import ADDRESSES, NAME_OF, SUPPLY, Command, Scene
-from tests.model.conftest import GENESIS_TIME
+from tests.model.conftest import GENESIS_TIME, TABLE
 from tests.model.contracts import Answer, Codec, Node, Suite, deploy, flatten
 from tests.model.generator import draw_command, draw_pause
 from tests.model.starts import STARTS, Start, get_preparation
@@ -165,26 +165,34 @@ def run_share(port: int, share: int) -> Tally:
     return tally
 
 
-def show(tally: Tally) -> None:
-    """Print how often each command was accepted and refused, and each error was raised."""
-    for kind in PROCESSORS:
-        name = kind.__name__
-        print(f"{name:24} {tally.accepted[name]:6} accepted {tally.refused[name]:6} refused")
-    for name in REVERTS:
-        print(f"{name:28} {tally.errors[name]:6} {UNREACHABLE.get(name, '')}")
-    print(f"rounds: {dict(tally.outcomes)}; sequences with a final one: {tally.finalized}")
+def describe(tally: Tally) -> str:
+    """Return how often each command was accepted and refused, and each error was raised."""
+    names = [kind.__name__ for kind in PROCESSORS]
+    outcomes = ", ".join(f"{count} {name}" for name, count in sorted(tally.outcomes.items()))
+    return "\n".join(
+        [
+            f"{SEQUENCES} sequences of {COMMANDS} commands, {tally.finalized} with a final round",
+            f"rounds: {outcomes}",
+            f"{'command':24} {'accepted':>8} {'refused':>8}",
+            *(f"{name:24} {tally.accepted[name]:8} {tally.refused[name]:8}" for name in names),
+            f"{'error':28} {'raised':>8}",
+            *(f"{name:28} {tally.errors[name]:8}  {UNREACHABLE.get(name, '')}" for name in REVERTS),
+        ]
+    )
 
 
 @pytest.mark.anvil
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_contracts__random_command_sequences__do_what_the_specification_says(start_anvil):
+def test_contracts__random_command_sequences__do_what_the_specification_says(
+    start_anvil, record_property
+):
     tally = Tally()
     ports = [start_anvil() for _ in range(THREADS)]
     with ThreadPoolExecutor(THREADS) as pool:
         for share in pool.map(run_share, ports, range(THREADS)):
             tally += share
-    show(tally)
+    record_property(TABLE, describe(tally))
     accepted, refused = tally.accepted.total(), tally.refused.total()
     assert accepted + refused == SEQUENCES * COMMANDS
     assert accepted >= refused, "at least half of the commands must be accepted"
