@@ -92,18 +92,17 @@ def verify_link(parent: Header, child: Header) -> None:
         )
 
 
-def may_hold_logs(header: Header, addresses: Iterable[bytes]) -> bool:
-    """Return whether any of the addresses may have logged in this block; False is certain."""
-    return any(header.bloom & bits == bits for bits in map(compute_bloom, addresses))
+def may_hold_logs(header: Header, blooms: Iterable[int]) -> bool:
+    """Return whether an address with one of these blooms may have logged; False is certain."""
+    return any(header.bloom & bits == bits for bits in blooms)
 
 
 def compute_bloom(item: bytes) -> int:
     """Return the 3 bits that a log's address or topic sets (Yellow Paper section 4.4.1)."""
     digest = keccak(item)
-    pairs = (digest[index : index + 2] for index in range(0, 2 * _BLOOM_HASHES, 2))
     bits = 0
-    for pair in pairs:
-        bits |= 1 << int.from_bytes(pair, "big") % _BLOOM_BITS
+    for index in range(0, 2 * _BLOOM_HASHES, 2):
+        bits |= 1 << int.from_bytes(digest[index : index + 2], "big") % _BLOOM_BITS
     return bits
 
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import rlp
-from eth_utils.address import to_checksum_address
 
+from flchain.chain.contracts import to_address
 from flchain.chain.proofs.fields import (
     Raw,
     decode_data,
@@ -73,7 +73,7 @@ def decode_log(raw: Raw) -> Log:
     """Return a log. Raises EncodingError on a malformed field."""
     topics = decode_list(raw.get("topics"), "topics")
     return Log(
-        address=Address(to_checksum_address(decode_data(raw, "address", 20))),
+        address=to_address("0x" + decode_data(raw, "address", 20).hex()),
         topics=tuple(decode_data({"topic": topic}, "topic", 32) for topic in topics),
         data=decode_data(raw, "data"),
     )

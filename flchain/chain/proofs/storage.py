@@ -15,7 +15,7 @@ from flchain.chain.proofs.traces import Pending, Traces
 from flchain.chain.spec.state import Book, State
 from flchain.protocol.eip712 import TOKEN_NAME
 from flchain.protocol.records import Ballot
-from flchain.protocol.types import Role, RoundId, TaskId, Timestamp, Version
+from flchain.protocol.types import Role, RoundId, TaskId, Version
 
 _TOKEN_SYMBOL = "FLC"  # noqa: S105 - a token's symbol, no secret
 _ABSENCES = 3
@@ -64,18 +64,31 @@ class Slot:
 Slots = dict[int, Slot]
 
 
-def compute_storage(
-    contract: str, state: State, traces: Traces, time: Timestamp, supply: int
-) -> Slots:
-    """Return the slots of one contract of the suite; `supply` is the token's."""
-    ledger = MemoryLedger(state.config, lambda: time)
+@dataclass(frozen=True)
+class Remembered:
+    """What the rules make of all calls: the state, its traces, and what only events tell.
+
+    `supply` is the token's, `rounds` names the round that made each model version.
+    """
+
+    state: State
+    traces: Traces
+    supply: int
+    rounds: Mapping[tuple[TaskId, Version], RoundId]
+
+
+def compute_storage(contract: str, remembered: Remembered) -> Slots:
+    """Return the slots of one contract of the suite."""
+    state, traces = remembered.state, remembered.traces
+    # No record depends on the time.
+    ledger = MemoryLedger(state.config, lambda: 0)
     ledger.state = state
     lists = {
         "AgentRegistry": lambda: _list_agents(state),
         "RoundManager": lambda: _list_tasks(ledger, traces),
-        "ModelRegistry": lambda: _list_versions(state),
+        "ModelRegistry": lambda: _list_versions(remembered),
         "RewardDistributor": lambda: _list_rewards(ledger),
-        "LocalToken": lambda: _list_tokens(state, supply),
+        "LocalToken": lambda: _list_tokens(state, remembered.supply),
     }
     return dict(lists[contract]())
 
@@ -93,14 +106,15 @@ def _list_agents(state: State) -> Iterator[tuple[int, Slot]]:
         yield locate(_ALLOWED, account), Slot(1, f"isAllowed[{account}]")
 
 
-def _list_versions(state: State) -> Iterator[tuple[int, Slot]]:
-    for task_id, digests in state.versions.items():
+def _list_versions(remembered: Remembered) -> Iterator[tuple[int, Slot]]:
+    for task_id, digests in remembered.state.versions.items():
         newest = len(digests) - 1
         yield locate(_LATEST, task_id), Slot(newest, f"latest[{task_id}]", task_id)
         for version, digest in enumerate(digests):
             value = int.from_bytes(digest, "big")
-            name = f"digests[{task_id}][{version}]: the state of version {Version(version)}"
-            yield locate(_DIGESTS, task_id, version), Slot(value, name, task_id)
+            number = remembered.rounds.get((task_id, Version(version)))
+            name = f"digests[{task_id}][{version}]"
+            yield locate(_DIGESTS, task_id, version), Slot(value, name, task_id, number)
 
 
 def _list_rewards(ledger: MemoryLedger) -> Iterator[tuple[int, Slot]]:

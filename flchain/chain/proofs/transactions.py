@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import rlp
-from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
+from flchain.chain.contracts import to_address
 from flchain.chain.proofs.fields import (
     Raw,
     decode_data,
@@ -98,7 +98,7 @@ def _verify_claims(raw: Raw, transaction: Transaction) -> None:
             f"transaction {claimed.hex()} hashes to {transaction.hash.hex()}: "
             "a field of it was altered"
         )
-    sender = Address(to_checksum_address(decode_data(raw, "from", 20)))
+    sender = to_address("0x" + decode_data(raw, "from", 20).hex())
     if sender != transaction.sender:
         raise ProofError(
             f"transaction {claimed.hex()} is signed by {transaction.sender}, "
@@ -148,7 +148,7 @@ def _decode_parity(raw: Raw, kind: int) -> tuple[int, int | None]:
 def _decode_recipient(raw: Raw) -> Address | None:
     if raw.get("to") is None:
         return None
-    return Address(to_checksum_address(decode_data(raw, "to", 20)))
+    return to_address("0x" + decode_data(raw, "to", 20).hex())
 
 
 def _encode_field(raw: Raw, name: str) -> Item:

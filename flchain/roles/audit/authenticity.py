@@ -1,6 +1,6 @@
 """Is what the node serves one chain, and are the calls and logs of the suite in it?"""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from flchain.chain.base import Addresses, Ledger, LoggedEvent
@@ -14,17 +14,20 @@ from flchain.chain.proofs.blocks import (
     fetch_headers,
 )
 from flchain.chain.proofs.creations import find_creations, get_missing, prove_deployment
-from flchain.chain.proofs.headers import Header, may_hold_logs
+from flchain.chain.proofs.headers import Header, compute_bloom, may_hold_logs
 from flchain.chain.proofs.transactions import Transaction
 from flchain.chain.proofs.tries import Account
 from flchain.chain.rpc import Rpc, RpcError
 from flchain.protocol.errors import EncodingError, FlchainError, ProofError
-from flchain.protocol.events import RoundOpened
-from flchain.protocol.types import Address, RoundId, TaskId
+from flchain.protocol.events import ModelPublished, RoundOpened
+from flchain.protocol.types import Address, RoundId, TaskId, Version
 from flchain.roles.audit.replay import Replay, ReplayError
 from flchain.roles.audit.report import Findings
 
 Progress = Callable[[str, int, int], None]
+
+Rounds = Mapping[tuple[TaskId, Version], RoundId]
+"""By task and version."""
 
 _NO_ANCHOR = (
     "no --anchor was given: everything fits together, but a node that made up a whole chain, "
@@ -45,6 +48,11 @@ class ProvenChain:
     replay: Replay
     is_replayed: bool
     """Whether the rules explain every call, so that `replay.state` is the state at `head`."""
+
+    def get_rounds(self) -> Rounds:
+        """Return the round that made each model version; version 0 comes from none."""
+        made = [e.event for e in self.events if isinstance(e.event, ModelPublished)]
+        return {(e.task_id, e.version): e.round for e in made if e.round}
 
 
 @dataclass
@@ -134,12 +142,12 @@ class ChainAudit:
     ) -> Iterator[Block]:
         """Yield the blocks that create the suite, then those in which it may have logged."""
         names = get_contract_names(self.addresses)
-        accounts = [bytes.fromhex(address[2:]) for address in names]
+        blooms = [compute_bloom(bytes.fromhex(address[2:])) for address in names]
         start = 0
         while start < len(headers) and get_missing(creations, self.addresses):
             yield from fetch_blocks(self.rpc, headers[start : start + 1])
             start += 1
-        wanted = [header for header in headers[start:] if may_hold_logs(header, accounts)]
+        wanted = [header for header in headers[start:] if may_hold_logs(header, blooms)]
         show = self._show("prove transactions")
         for done, block in enumerate(fetch_blocks(self.rpc, wanted), 1):
             yield block

@@ -33,6 +33,7 @@ from flchain.protocol.records import (
     TaskStatus,
 )
 from flchain.protocol.types import RoundId, TaskId, Version
+from flchain.roles.audit.authenticity import ProvenChain, Rounds
 from flchain.roles.audit.report import Findings
 
 _BATCH = 128
@@ -58,13 +59,12 @@ class Reading:
         return f"{self.contract}.{self.function}({', '.join(map(str, self.arguments))})"
 
 
-def audit_readings(
-    rpc: Rpc, head: Header, state: State, task_id: TaskId, findings: Findings
-) -> None:
+def audit_readings(rpc: Rpc, chain: ProvenChain, task_id: TaskId, findings: Findings) -> None:
     """Ask the node for every record of the suite and compare it with the rules' state."""
+    head, state = chain.head, chain.replay.state
     ledger = MemoryLedger(state.config, lambda: head.timestamp)
     ledger.state = state
-    readings = list(_list_readings(ledger, state))
+    readings = list(_list_readings(ledger, state, chain.get_rounds()))
     differing = 0
     for start in range(0, len(readings), _BATCH):
         part = readings[start : start + _BATCH]
@@ -80,12 +80,12 @@ def audit_readings(
         )
 
 
-def _list_readings(ledger: MemoryLedger, state: State) -> Iterator[Reading]:
+def _list_readings(ledger: MemoryLedger, state: State, rounds: Rounds) -> Iterator[Reading]:
     for agent in state.agents:
         yield Reading("AgentRegistry", "getAgent", (agent,), ledger.get_agent(agent))
     yield Reading("RoundManager", "taskCount", (), ledger.get_task_count())
     for task_id in state.books:
-        yield from _list_task(ledger, state, task_id)
+        yield from _list_task(ledger, state, task_id, rounds)
     for task_id, number in state.distributions:
         value = ledger.get_distribution(task_id, number)
         key = (task_id, number)
@@ -96,7 +96,9 @@ def _list_readings(ledger: MemoryLedger, state: State) -> Iterator[Reading]:
             yield Reading("LocalToken", "balanceOf", (account,), balance)
 
 
-def _list_task(ledger: MemoryLedger, state: State, task_id: TaskId) -> Iterator[Reading]:
+def _list_task(
+    ledger: MemoryLedger, state: State, task_id: TaskId, rounds: Rounds
+) -> Iterator[Reading]:
     number = ledger.get_round(task_id).round or None
     answers = {
         "getTask": ledger.get_task(task_id),
@@ -118,7 +120,8 @@ def _list_task(ledger: MemoryLedger, state: State, task_id: TaskId) -> Iterator[
     yield Reading("ModelRegistry", "getLatest", (task_id,), latest, task_id, number)
     for version in range(latest + 1):
         digest = ledger.get_state_digest(task_id, Version(version))
-        yield Reading("ModelRegistry", "getStateDigest", (task_id, version), digest, task_id)
+        key = (task_id, Version(version))
+        yield Reading("ModelRegistry", "getStateDigest", key, digest, task_id, rounds.get(key))
 
 
 def _build_request(

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from flchain.chain.contracts import get_contract_names
 from flchain.chain.proofs.accounts import fetch_slots, fetch_whole_storage, read_slots
-from flchain.chain.proofs.storage import Slot, Slots, compute_storage
+from flchain.chain.proofs.storage import Remembered, Slot, Slots, compute_storage
 from flchain.chain.proofs.tries import compute_storage_root
 from flchain.chain.rpc import Rpc, RpcError
 from flchain.protocol.errors import EncodingError, ProofError
@@ -47,8 +47,10 @@ def audit_storage(rpc: Rpc, chain: ProvenChain, task_id: TaskId, findings: Findi
 
 def _compute_slots(chain: ProvenChain, name: str) -> Slots:
     supply = sum((chain.replay.deployment.mints or {}).values())
-    state, traces = chain.replay.state, chain.replay.traces
-    return compute_storage(name, state, traces, chain.head.timestamp, supply)
+    replay = chain.replay
+    return compute_storage(
+        name, Remembered(replay.state, replay.traces, supply, chain.get_rounds())
+    )
 
 
 def _compare(

@@ -63,7 +63,7 @@ def _audit_state(rpc: Rpc, chain: ProvenChain, evidence: Evidence, findings: Fin
     addresses = chain.replay.state.config.addresses
     audit_candour(rpc, addresses, chain.blocks, evidence.find_round, findings)
     if chain.is_replayed:
-        audit_readings(rpc, chain.head, chain.replay.state, evidence.task_id, findings)
+        audit_readings(rpc, chain, evidence.task_id, findings)
         audit_storage(rpc, chain, evidence.task_id, findings)
 
 
