@@ -144,9 +144,6 @@ class Ledger(Protocol):
         With `task_id`, events that belong to no task are left out.
         """
 
-    def get_unbonding_period(self) -> Seconds:
-        """Return how long stake waits before it may leave."""
-
     def get_agent(self, address: Address) -> Agent:
         """Return one identity's record; all zero for a stranger."""
 

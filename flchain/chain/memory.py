@@ -165,10 +165,6 @@ class MemoryLedger:
         """Return the length of an epoch."""
         return self.state.config.epoch_length
 
-    def get_unbonding_period(self) -> Seconds:
-        """Return how long stake waits before it may leave."""
-        return self.state.config.unbonding_period
-
     def get_agent(self, address: Address) -> Agent:
         """Return one identity's record; all zero for a stranger."""
         return agents.get_agent(self.state, address)

@@ -6,8 +6,10 @@ All are keccak-256 over the standard ABI encoding.
 from collections.abc import Iterable, Sequence
 
 from eth_abi.abi import encode
+from eth_abi.exceptions import EncodingError as AbiEncodingError
 from eth_utils.crypto import keccak
 
+from flchain.protocol.errors import EncodingError
 from flchain.protocol.records import Content
 from flchain.protocol.types import Address, Bitmap, Digest, RoundId, TaskId, Version, Wei
 
@@ -122,5 +124,13 @@ def unpack_bits(words: Sequence[int], width: int) -> frozenset[int]:
     )
 
 
+def encode_abi(types: Sequence[str], values: Sequence[object]) -> bytes:
+    """Return the standard ABI encoding. Raises EncodingError on a value of another type."""
+    try:
+        return encode(types, values)
+    except AbiEncodingError as error:
+        raise EncodingError(f"the values do not fit ({', '.join(types)}): {error}") from error
+
+
 def _hash(types: Sequence[str], values: Sequence[object]) -> Digest:
-    return Digest(keccak(encode(types, values)))
+    return Digest(keccak(encode_abi(types, values)))

@@ -8,9 +8,9 @@ as a keys digest or a round key.
 from dataclasses import dataclass
 from functools import cache
 
-from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
+from flchain.protocol.digests import encode_abi
 from flchain.protocol.records import Vote
 from flchain.protocol.types import Address, Bitmap, Digest, TaskId, Timestamp, Wei
 
@@ -48,7 +48,7 @@ def compute_domain_separator(domain: Domain) -> Digest:
     texts = (keccak(text=domain.name), keccak(text=domain.version))
     types = ("bytes32", "bytes32", "bytes32", "uint256", "address")
     values = (keccak(text=DOMAIN), *texts, domain.chain_id, domain.contract)
-    return Digest(keccak(encode(types, values)))
+    return Digest(keccak(encode_abi(types, values)))
 
 
 def compute_signing_digest(domain: Domain, struct_hash: Digest) -> Digest:
@@ -122,4 +122,4 @@ def _get_members(kind: str) -> tuple[Digest, tuple[str, ...]]:
 
 def _hash_struct(kind: str, *values: object) -> Digest:
     type_hash, types = _get_members(kind)
-    return Digest(keccak(type_hash + encode(types, values)))
+    return Digest(keccak(type_hash + encode_abi(types, values)))

@@ -81,7 +81,7 @@ def build_task(*, has_token: bool = True, **changes: object) -> Task:
         "policy_digest": Digest(b"\x11" * 32),
         "initial_state": Digest(b"\x22" * 32),
     }
-    return Task(**(fields | changes))  # type: ignore[arg-type]  # the table above is checked by use
+    return Task(**(fields | changes))
 
 
 @dataclass

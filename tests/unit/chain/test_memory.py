@@ -138,7 +138,6 @@ def test_reads__finished_round__agree_with_the_specification():
     assert not ledger.is_allowed(ADDRESSES["v1"])
     assert ledger.compute_required_stake(7) == 60 * 10**18
     assert ledger.get_epoch_length() == NETWORK.epoch_length
-    assert ledger.get_unbonding_period() == NETWORK.unbonding_period
     assert ledger.get_native_balance(ADDRESSES["a1"]) > 0
 
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flchain.protocol import digests
+from flchain.protocol.errors import EncodingError
 from flchain.protocol.records import Content
 
 VECTORS = json.loads(
@@ -123,6 +124,16 @@ def test_bitmap__any_set__decodes_to_itself(count, data):
     assert digests.decode_bitmap(bitmap) == chosen
     assert len(bitmap) == max(-(-count // 224), 1)
     assert all(word < 2**224 for word in bitmap)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"amount": 2**96}, {"amount": -1}, {"account": "0xnobody"}, {"account": 7}, {"index": "1"}],
+)
+def test_reward_leaf__value_that_does_not_fit__is_an_encoding_error(changes):
+    fields = {"index": 0, "account": AGENT, "amount": 5} | changes
+    with pytest.raises(EncodingError, match="do not fit"):
+        digests.reward_leaf(1, MANAGER, KEY, **fields)
 
 
 def test_bitmap__index_beyond_the_round__is_refused():
