@@ -49,6 +49,18 @@ contract AgentRegistry is IAgentRegistry, Signed, Nonces {
     /// @notice Return whether governance put an account on the allow-list.
     mapping(address agent => bool isAllowed) public isAllowed;
 
+    /* MODIFIERS */
+
+    modifier onlyRoundManager() {
+        if (msg.sender != ROUND_MANAGER) revert NotRoundManager(msg.sender);
+        _;
+    }
+
+    modifier onlyGovernance() {
+        if (msg.sender != GOVERNANCE) revert NotGovernance(msg.sender);
+        _;
+    }
+
     /* CONSTRUCTOR */
 
     /// @param token The stake token, or zero for an allow-list registry.
@@ -74,16 +86,6 @@ contract AgentRegistry is IAgentRegistry, Signed, Nonces {
         AGENT_STAKE = hasToken ? stakes[0] : 0;
         VALIDATOR_STAKE = hasToken ? stakes[1] : 0;
         PROPOSER_STAKE = hasToken ? stakes[2] : 0;
-    }
-
-    modifier onlyRoundManager() {
-        if (msg.sender != ROUND_MANAGER) revert NotRoundManager(msg.sender);
-        _;
-    }
-
-    modifier onlyGovernance() {
-        if (msg.sender != GOVERNANCE) revert NotGovernance(msg.sender);
-        _;
     }
 
     /* STATE-CHANGING */
@@ -148,8 +150,13 @@ contract AgentRegistry is IAgentRegistry, Signed, Nonces {
     ) external {
         if (address(TOKEN) != address(0)) {
             // A permit that somebody else has already used leaves the allowance in place: go on either way.
-            try IERC20Permit(address(TOKEN)).permit(msg.sender, address(this), stake, permitDeadline, v, r, s) {}
+            // solhint-disable no-empty-blocks
+            try IERC20Permit(address(TOKEN))
+                .permit({
+                owner: msg.sender, spender: address(this), value: stake, deadline: permitDeadline, v: v, r: r, s: s
+            }) {}
                 catch {}
+            // solhint-enable no-empty-blocks
         }
         _register(msg.sender, roles, stake, keysDigest);
     }

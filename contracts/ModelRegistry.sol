@@ -12,14 +12,14 @@ contract ModelRegistry is IModelRegistry {
     mapping(uint64 taskId => uint32 version) private _latest;
     mapping(uint64 taskId => mapping(uint32 version => bytes32 stateDigest)) private _digests;
 
-    /// @param roundManager The round manager's (predicted) address.
-    constructor(address roundManager) {
-        ROUND_MANAGER = roundManager;
-    }
-
     modifier onlyRoundManager() {
         if (msg.sender != ROUND_MANAGER) revert OnlyRoundManager(msg.sender);
         _;
+    }
+
+    /// @param roundManager The round manager's (predicted) address.
+    constructor(address roundManager) {
+        ROUND_MANAGER = roundManager;
     }
 
     /// @inheritdoc IModelRegistry

@@ -30,6 +30,13 @@ contract RewardDistributor is IRewardDistributor {
     mapping(uint64 taskId => mapping(uint32 round => Distribution distribution)) private _distributions;
     mapping(uint64 taskId => mapping(uint32 round => mapping(uint256 word => uint256 bits))) private _claimed;
 
+    /* MODIFIERS */
+
+    modifier onlyRoundManager() {
+        if (msg.sender != ROUND_MANAGER) revert CallerNotRoundManager(msg.sender);
+        _;
+    }
+
     /* CONSTRUCTOR */
 
     /// @param token The reward token, or zero.
@@ -37,11 +44,6 @@ contract RewardDistributor is IRewardDistributor {
     constructor(IERC20 token, address roundManager) {
         TOKEN = token;
         ROUND_MANAGER = roundManager;
-    }
-
-    modifier onlyRoundManager() {
-        if (msg.sender != ROUND_MANAGER) revert CallerNotRoundManager(msg.sender);
-        _;
     }
 
     /* STATE-CHANGING */
@@ -87,9 +89,16 @@ contract RewardDistributor is IRewardDistributor {
         Budget memory budget = _budgets[taskId];
         _budgets[taskId] = Budget(budget.available + budget.reserved - payout, 0);
         uint40 claimableFrom = uint40(block.timestamp) + claimDelay;
-        _distributions[taskId][round] =
-            Distribution(payout, claimableFrom, claimableFrom + claimWindow, payoutBps, 0, root);
-        emit RewardsPublished(taskId, round, root, total, payoutBps, claimableFrom);
+        uint40 expiresAt = claimableFrom + claimWindow;
+        Distribution storage distribution = _distributions[taskId][round];
+        distribution.root = root;
+        distribution.remaining = payout;
+        distribution.claimableFrom = claimableFrom;
+        distribution.expiresAt = expiresAt;
+        distribution.payoutBps = payoutBps;
+        emit RewardsPublished({
+            taskId: taskId, round: round, root: root, total: total, payoutBps: payoutBps, claimableFrom: claimableFrom
+        });
     }
 
     /// @inheritdoc IRewardDistributor

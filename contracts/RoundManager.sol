@@ -15,19 +15,7 @@ import {Seats} from "./libraries/Seats.sol";
 import {Settlement} from "./libraries/Settlement.sol";
 import {Decision, Tallies} from "./libraries/Tallies.sol";
 import {Page} from "./types/Book.sol";
-import {Ballot, Content, Member, Phase, Proposal, SignedVote, Vote} from "./types/Types.sol";
-
-/// @notice What every vote of a bundle is checked against.
-/// @param taskId The task.
-/// @param round The round.
-/// @param openedAt When it opened.
-/// @param proposalId The live proposal.
-struct Poll {
-    uint256 taskId;
-    uint256 round;
-    uint256 openedAt;
-    bytes32 proposalId;
-}
+import {Ballot, Content, Member, Outcome, Phase, Proposal, SignedVote, Vote} from "./types/Types.sol";
 
 /// @title RoundManager
 /// @notice Proposals, votes and finality, on top of tasks and rounds.
@@ -57,9 +45,17 @@ contract RoundManager is Rounds {
     function vote(uint256 taskId, uint256 round, Vote calldata ballotPaper) external {
         Page storage page = _book.pages[taskId];
         BallotWord ballot = _requireVote(page, round);
-        Poll memory poll = Poll(taskId, round, page.round.openedAt, page.proposal.proposalId);
-        (BallotWord counted, bool isNew) = _vote(page, poll, ballot, msg.sender, ballotPaper);
-        if (!isNew) revert AlreadyVoted(msg.sender);
+        BallotWord counted = _vote({
+            page: page,
+            taskId: taskId,
+            round: round,
+            openedAt: page.round.openedAt,
+            proposalId: page.proposal.proposalId,
+            ballot: ballot,
+            validator: msg.sender,
+            paper: ballotPaper
+        });
+        if (BallotWord.unwrap(counted) == BallotWord.unwrap(ballot)) revert AlreadyVoted(msg.sender);
         _closeVote(page, counted);
     }
 
@@ -68,15 +64,25 @@ contract RoundManager is Rounds {
         if (votes.length == 0 || votes.length > MAX_BUNDLE) revert InvalidBundle(votes.length);
         Page storage page = _book.pages[taskId];
         BallotWord ballot = _requireVote(page, round);
-        Poll memory poll = Poll(taskId, round, page.round.openedAt, page.proposal.proposalId);
-        bytes32 key = computeRoundKey(uint64(taskId), uint32(round));
+        uint256 openedAt = page.round.openedAt;
+        bytes32 proposalId = page.proposal.proposalId;
+        bytes32 key = Digests.roundKey(address(this), taskId, round);
         bytes32 domain = _domainSeparatorV4();
         for (uint256 i = 0; i < votes.length; ++i) {
             SignedVote calldata signed = votes[i];
             address validator = signed.validator;
             bytes32 structHash = Digests.hashVote(key, ballot.attempt(), signed.vote);
             _verifySignature(validator, domain, structHash, signed.r, signed.vs);
-            (ballot,) = _vote(page, poll, ballot, validator, signed.vote);
+            ballot = _vote({
+                page: page,
+                taskId: taskId,
+                round: round,
+                openedAt: openedAt,
+                proposalId: proposalId,
+                ballot: ballot,
+                validator: validator,
+                paper: signed.vote
+            });
         }
         _closeVote(page, ballot);
     }
@@ -84,8 +90,10 @@ contract RoundManager is Rounds {
     /* VIEW */
 
     /// @inheritdoc IRoundManager
-    function getBallot(uint64 taskId) external view returns (Ballot memory) {
-        return _book.pages[taskId].ballot.unpack();
+    function getBallot(uint64 taskId) external view returns (Ballot memory ballot) {
+        Page storage page = _book.pages[taskId];
+        ballot = page.ballot.unpack();
+        ballot.isLive = ballot.isLive && page.round.outcome == Outcome.None;
     }
 
     /// @inheritdoc IRoundManager
@@ -105,10 +113,16 @@ contract RoundManager is Rounds {
         page.ballot = isDecided ? ballot.withVoteClose(block.timestamp) : ballot;
     }
 
-    function _vote(Page storage page, Poll memory poll, BallotWord ballot, address validator, Vote calldata paper)
-        internal
-        returns (BallotWord counted, bool isNew)
-    {
+    function _vote(
+        Page storage page,
+        uint256 taskId,
+        uint256 round,
+        uint256 openedAt,
+        bytes32 proposalId,
+        BallotWord ballot,
+        address validator,
+        Vote calldata paper
+    ) internal returns (BallotWord counted) {
         Member storage member = page.members[validator];
         uint256 place = member.place;
         bool isSeated = Seats.isEntitled({
@@ -116,24 +130,23 @@ contract RoundManager is Rounds {
             wanted: Seats.VALIDATOR,
             activeFrom: member.activeFrom,
             leftAt: member.leftAt,
-            openedAt: poll.openedAt,
+            openedAt: openedAt,
             epochLength: _EPOCH_LENGTH
         });
         if (!isSeated) revert NotEntitled(validator);
-        if (paper.proposalId != poll.proposalId) revert WrongProposal(poll.proposalId, paper.proposalId);
+        if (paper.proposalId != proposalId) revert WrongProposal(proposalId, paper.proposalId);
         if (ballot.hasVoted(place)) {
             if (validator == page.proposal.proposer) revert OwnProposal(validator);
-            return (ballot, false);
+            return ballot;
         }
         counted = Tallies.count(ballot, page.rejects, place, paper);
-        emit VoteCast(uint64(poll.taskId), uint32(poll.round), validator, ballot.attempt(), paper);
-        return (counted, true);
+        emit VoteCast(uint64(taskId), uint32(round), validator, ballot.attempt(), paper);
     }
 
     function _requireVote(Page storage page, uint256 round) internal view returns (BallotWord ballot) {
         if (page.round.round != round) revert WrongRound(page.round.round, round);
         ballot = page.ballot;
         bool isOpen = ballot.isLive() && block.timestamp < ballot.voteClose();
-        if (!isOpen) revert WrongPhase(Phase.Vote, RoundState.getPhase(page));
+        if (!isOpen || page.round.outcome != Outcome.None) revert WrongPhase(Phase.Vote, RoundState.getPhase(page));
     }
 }

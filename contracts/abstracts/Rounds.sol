@@ -33,7 +33,10 @@ abstract contract Rounds is IRoundManager, Tasks {
     function attest(uint256 taskId, uint256 round, uint256[] calldata bitmap) external {
         Page storage page = _book.pages[taskId];
         uint256 openedAt = _requireAttest(page, round);
-        if (!_attest(page, taskId, round, openedAt, msg.sender, bitmap)) revert AlreadyAttested(msg.sender);
+        bool isNew = _attest({
+            page: page, taskId: taskId, round: round, openedAt: openedAt, validator: msg.sender, bitmap: bitmap
+        });
+        if (!isNew) revert AlreadyAttested(msg.sender);
     }
 
     /// @inheritdoc IRoundManager
@@ -45,7 +48,14 @@ abstract contract Rounds is IRoundManager, Tasks {
         for (uint256 i = 0; i < attestations.length; ++i) {
             SignedAttestation calldata signed = attestations[i];
             _verifySignature(signed.validator, Digests.hashAttestation(key, signed.bitmap), signed.signature);
-            _attest(page, taskId, round, openedAt, signed.validator, signed.bitmap);
+            _attest({
+                page: page,
+                taskId: taskId,
+                round: round,
+                openedAt: openedAt,
+                validator: signed.validator,
+                bitmap: signed.bitmap
+            });
         }
     }
 
@@ -97,13 +107,13 @@ abstract contract Rounds is IRoundManager, Tasks {
     }
 
     /// @inheritdoc IRoundManager
-    function computeRoundKey(uint64 taskId, uint32 round) public view returns (bytes32) {
-        return Digests.roundKey(address(this), taskId, round);
+    function getSurvivors(uint64 taskId) external view returns (uint256[] memory words, uint256 count) {
+        return RoundState.getSurvivors(_book.pages[taskId]);
     }
 
     /// @inheritdoc IRoundManager
-    function getSurvivors(uint64 taskId) external view returns (uint256[] memory words, uint256 count) {
-        return RoundState.getSurvivors(_book.pages[taskId]);
+    function computeRoundKey(uint64 taskId, uint32 round) public view returns (bytes32) {
+        return Digests.roundKey(address(this), taskId, round);
     }
 
     /* INTERNAL */
@@ -116,7 +126,9 @@ abstract contract Rounds is IRoundManager, Tasks {
         address validator,
         uint256[] calldata bitmap
     ) internal returns (bool isNew) {
-        if (!Seats.isSeated(page.members[validator], openedAt, _EPOCH_LENGTH)) revert NotEntitled(validator);
+        if (!Seats.isSeated(page.members[validator], openedAt, _EPOCH_LENGTH)) {
+            revert NotEntitled(validator);
+        }
         uint256 count = page.submissions.count();
         uint256[] memory added = new uint256[](bitmap.length);
         if (added.length != (count > WORD ? Math.ceilDiv(count, WORD) : 1)) revert InvalidBitmap(count);
@@ -186,14 +198,22 @@ abstract contract Rounds is IRoundManager, Tasks {
         uint256 index = submissions.count();
         member.submittedRound = uint32(round);
         page.submissions = submissions.append(agent, digest, weight);
-        emit UpdateSubmitted(uint64(taskId), uint32(round), agent, uint16(index), digest, uint8(weight));
+        emit UpdateSubmitted({
+            taskId: uint64(taskId),
+            round: uint32(round),
+            agent: agent,
+            index: uint16(index),
+            digest: digest,
+            weight: uint8(weight)
+        });
         if (index == lastIndex) _closeSubmit(page);
     }
 
     function _closeSubmit(Page storage page) internal {
-        uint40 submitClose = uint40(block.timestamp);
         Round storage current = page.round;
-        (current.submitClose, current.attestClose) = (submitClose, submitClose + page.task.attestWindow);
+        uint40 attestWindow = current.attestClose - current.submitClose;
+        uint40 submitClose = uint40(block.timestamp);
+        (current.submitClose, current.attestClose) = (submitClose, submitClose + attestWindow);
     }
 
     function _requireAttest(Page storage page, uint256 round) internal view returns (uint256 openedAt) {

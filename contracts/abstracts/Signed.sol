@@ -3,8 +3,8 @@ pragma solidity ^0.8.37;
 
 import {ISigned} from "../interfaces/ISigned.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
-import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 
 /// @title Signed
 /// @notice EIP-712 domain and the two checks that every signed twin makes.

@@ -94,7 +94,7 @@ abstract contract Tasks is ITasks, Signed {
 
     /// @inheritdoc ITasks
     function leaveTask(uint64 taskId) external {
-        TaskBook.leave(_book.pages[taskId], _suite(), taskId, msg.sender);
+        TaskBook.endEnrolment(_book.pages[taskId], _suite(), taskId, msg.sender);
     }
 
     /// @inheritdoc ITasks
@@ -103,7 +103,7 @@ abstract contract Tasks is ITasks, Signed {
         uint32 nonce = _book.pages[taskId].members[member].nonce;
         bytes32 structHash = keccak256(abi.encode(Digests.LEAVE_TYPEHASH, taskId, nonce, deadline));
         _verifySignature(member, structHash, signature);
-        TaskBook.leave(_book.pages[taskId], _suite(), taskId, member);
+        TaskBook.endEnrolment(_book.pages[taskId], _suite(), taskId, member);
     }
 
     /* VIEW */

@@ -7,12 +7,10 @@ import {
     Outcome,
     Phase,
     Proposal,
-    Reason,
     Round,
     SignedAttestation,
     SignedVote,
     Submissions,
-    Verdict,
     Vote
 } from "../types/Types.sol";
 import {ITasks} from "./ITasks.sol";
@@ -90,8 +88,8 @@ interface IRoundManager is ITasks {
     error OwnProposal(address proposer);
     /// @notice Thrown when a validator has voted on this attempt.
     error AlreadyVoted(address validator);
-    /// @notice Thrown when verdict, reason and counter content do not fit together.
-    error InvalidVote(Verdict verdict, Reason reason);
+    /// @notice Thrown when verdict or reason is unknown, or they and the counter content do not fit together.
+    error InvalidVote(uint8 verdict, uint8 reason);
     /// @notice Thrown when a bundle is empty or holds more than 32 entries.
     error InvalidBundle(uint256 length);
 

@@ -54,6 +54,7 @@ interface ITasks {
     function enrol(uint64 taskId, uint8 role) external;
 
     /// @notice Enrol `member` on its signature.
+    // solhint-disable-next-line max-line-length
     function enrolWithSig(address member, uint64 taskId, uint8 role, uint40 deadline, bytes calldata signature) external;
 
     /// @notice Leave a task; duties in the live round remain.

@@ -3,8 +3,8 @@ pragma solidity ^0.8.37;
 
 import {Ballot} from "../types/Types.sol";
 
-/// @notice A `Ballot` in one word, from the lowest byte: cast, approvals, worse, missing, topReject, rejectKinds, attempt,
-/// startRank, rank, isLive, isExtended (a byte each), voteClose 40, proposeOpen 40, voted 64.
+/// @notice A `Ballot` in one word, from the lowest byte: cast, approvals, worse, missing, topReject, rejectKinds,
+/// attempt, startRank, rank, isLive, isExtended (a byte each), voteClose 40, proposeOpen 40, voted 64.
 type BallotWord is uint256;
 
 using Ballots for BallotWord global;
@@ -29,8 +29,8 @@ library Ballots {
 
     /// @notice Return the word of a ballot.
     function pack(Ballot memory b) internal pure returns (BallotWord) {
-        uint256 counts = (uint256(b.cast) << CAST) | (uint256(b.approvals) << APPROVALS)
-            | (uint256(b.worse) << WORSE) | (uint256(b.missing) << MISSING) | (uint256(b.topReject) << TOP_REJECT)
+        uint256 counts = (uint256(b.cast) << CAST) | (uint256(b.approvals) << APPROVALS) | (uint256(b.worse) << WORSE)
+            | (uint256(b.missing) << MISSING) | (uint256(b.topReject) << TOP_REJECT)
             | (uint256(b.rejectKinds) << REJECT_KINDS);
         uint256 stage = (uint256(b.attempt) << ATTEMPT) | (uint256(b.startRank) << START_RANK)
             | (uint256(b.rank) << RANK) | (b.isLive ? 1 << IS_LIVE : 0) | (b.isExtended ? 1 << IS_EXTENDED : 0);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-/// @notice The number of a round's submissions and a rolling commitment to them in one word: `count 16 | commitment 240`.
+/// @notice The number of a round's submissions and a rolling commitment to them in one word: `count 16 | commitment
+/// 240`.
 type Commitment is uint256;
 
 using Commitments for Commitment global;

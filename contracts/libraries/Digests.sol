@@ -7,7 +7,8 @@ import {Content, Vote} from "../types/Types.sol";
 /// @notice Every hash that a signature or a vote binds, in one place.
 library Digests {
     bytes32 internal constant VOTE_TYPEHASH = keccak256(
-        "Vote(bytes32 roundKey,uint8 attempt,bytes32 proposalId,uint8 verdict,uint8 reason,bytes32 counterContentId,uint16 quality,bytes32 execTag)"
+        "Vote(bytes32 roundKey,uint8 attempt,bytes32 proposalId,uint8 verdict,uint8 reason,"
+        "bytes32 counterContentId,uint16 quality,bytes32 execTag)"
     );
     bytes32 internal constant ATTESTATION_TYPEHASH = keccak256("Attestation(bytes32 roundKey,uint256[] bitmap)");
     bytes32 internal constant UPDATE_TYPEHASH =
@@ -19,8 +20,16 @@ library Digests {
         keccak256("Endorsement(uint64 taskId,bytes32 policyDigest,bytes32 initialState,uint40 deadline)");
 
     /// @notice Return the domain value of one round: bound by every signature, vote and blob of it.
-    function roundKey(address manager, uint64 taskId, uint32 round) internal view returns (bytes32) {
-        return keccak256(abi.encode(block.chainid, manager, taskId, round));
+    /// @dev keccak256(abi.encode(block.chainid, manager, taskId, round)), without allocating memory.
+    function roundKey(address manager, uint256 taskId, uint256 round) internal view returns (bytes32 key) {
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            mstore(free, chainid())
+            mstore(add(free, 0x20), manager)
+            mstore(add(free, 0x40), taskId)
+            mstore(add(free, 0x60), round)
+            key := keccak256(free, 0x80)
+        }
     }
 
     /// @notice Return the digest of the survivor set: submissions in order and the bitmap of those that count.

@@ -29,7 +29,7 @@ library RoundBook {
     using Populations for Population;
 
     /// @notice Open the next round of a task.
-    function open(Page storage page, Suite memory suite, uint64 taskId) external returns (uint32 round) {
+    function open(Page storage page, Suite calldata suite, uint64 taskId) external returns (uint32 round) {
         TaskStatus memory status = page.status;
         if (status.sponsor == address(0)) revert ITasks.UnknownTask(taskId);
         if (status.isClosed) revert ITasks.TaskIsClosed(taskId);
@@ -40,12 +40,12 @@ library RoundBook {
         if (round > page.task.maxRounds) revert IRoundManager.RoundsExhausted(page.task.maxRounds);
         if (block.timestamp < status.nextOpenAt) revert IRoundManager.TooEarly(status.nextOpenAt);
         (uint16 members, uint8 validators) = _snapshot(page, suite, status.endorsements);
-        _reset(page, suite, taskId, round, members, validators);
+        _reset({page: page, suite: suite, taskId: taskId, round: round, members: members, validators: validators});
         suite.rewards.reserve(taskId, page.task.roundReserve);
     }
 
     /// @notice Record a proposal of the caller.
-    function propose(Page storage page, Suite memory suite, uint64 taskId, uint32 round, Content calldata content)
+    function propose(Page storage page, Suite calldata suite, uint64 taskId, uint32 round, Content calldata content)
         external
         returns (bytes32 proposalId)
     {
@@ -87,14 +87,22 @@ library RoundBook {
         bytes32 contentId = Digests.contentId(key, root, content, page.task.policyDigest, round.parentVersion);
         proposalId = Digests.proposalId(contentId, ballot.attempt, msg.sender);
         page.proposal = Proposal(proposalId, content.stateDigest, content.rewardRoot, msg.sender, content.rewardTotal);
-        emit IRoundManager.ProposalSubmitted(
-            taskId, round.round, msg.sender, ballot.attempt, ballot.rank, proposalId, contentId, root, content
-        );
+        emit IRoundManager.ProposalSubmitted({
+            taskId: taskId,
+            round: round.round,
+            proposer: msg.sender,
+            attempt: ballot.attempt,
+            rank: ballot.rank,
+            proposalId: proposalId,
+            contentId: contentId,
+            survivorRoot: root,
+            content: content
+        });
     }
 
     function _reset(
         Page storage page,
-        Suite memory suite,
+        Suite calldata suite,
         uint64 taskId,
         uint32 round,
         uint16 members,
@@ -121,7 +129,7 @@ library RoundBook {
         emit IRoundManager.RoundOpened(taskId, round, parent, members, validators);
     }
 
-    function _snapshot(Page storage page, Suite memory suite, uint8 endorsements)
+    function _snapshot(Page storage page, Suite calldata suite, uint8 endorsements)
         private
         returns (uint16 members, uint8 validators)
     {
@@ -139,7 +147,7 @@ library RoundBook {
     }
 
     /// @dev The proposer's own seat, which may not vote, counts as not silent.
-    function _ownSeat(Page storage page, Suite memory suite) private view returns (uint64) {
+    function _ownSeat(Page storage page, Suite calldata suite) private view returns (uint64) {
         Member storage member = page.members[msg.sender];
         uint256 openedAt = page.round.openedAt;
         return Seats.isSeated(member, openedAt, suite.epochLength) ? Seats.bit(member.place) : 0;
@@ -155,7 +163,7 @@ library RoundBook {
         return proposers[(seed % count + rank - 1) % count];
     }
 
-    function _requireRank(Page storage page, Suite memory suite, uint64 taskId) private view returns (uint256 rank) {
+    function _requireRank(Page storage page, Suite calldata suite, uint64 taskId) private view returns (uint256 rank) {
         Member storage member = page.members[msg.sender];
         bool isActive =
             member.role != 0 && member.leftAt == 0 && member.activeFrom <= block.timestamp / suite.epochLength;

@@ -14,6 +14,18 @@ library Seats {
     /// @dev Seats are bits of one word, so that a round's votes share it.
     uint256 internal constant LIMIT = 64;
 
+    /// @notice Return whether `member` holds a seat.
+    function isSeated(Member storage member, uint256 openedAt, uint256 epochLength) internal view returns (bool) {
+        return isEntitled({
+            role: member.role,
+            wanted: VALIDATOR,
+            activeFrom: member.activeFrom,
+            leftAt: member.leftAt,
+            openedAt: openedAt,
+            epochLength: epochLength
+        });
+    }
+
     /// @notice Return whether a member under `role` was active under the role `wanted` when the round opened.
     /// @dev Without branches: a difference below zero sets its highest bit. Takes values, since a function that
     /// takes a member in storage makes its caller load the slot again.
@@ -31,18 +43,6 @@ library Seats {
             uint256 below = (openedAt - activeFrom * epochLength) | (lastSecond - openedAt);
             return (role ^ wanted) | (below >> 255) == 0;
         }
-    }
-
-    /// @notice Return whether `member` holds a seat.
-    function isSeated(Member storage member, uint256 openedAt, uint256 epochLength) internal view returns (bool) {
-        return isEntitled({
-            role: member.role,
-            wanted: VALIDATOR,
-            activeFrom: member.activeFrom,
-            leftAt: member.leftAt,
-            openedAt: openedAt,
-            epochLength: epochLength
-        });
     }
 
     /// @notice Return the bit of seat number `place`.

@@ -58,10 +58,10 @@ library Settlement {
         private
         returns (Decision decision, bool isExtended)
     {
-        Ballot memory ballot = page.ballot.unpack();
         uint256 seats = page.round.validators;
         decision = Tallies.decide(page.ballot, seats);
         if (decision != Decision.Open) return (decision, false);
+        Ballot memory ballot = page.ballot.unpack();
         bool isCorrect = uint256(ballot.approvals) + ballot.worse >= Seats.quorum(seats);
         if (!isCorrect && !ballot.isExtended) {
             ballot.isExtended = true;
@@ -80,7 +80,7 @@ library Settlement {
         (Decision decision, bool isExtended) = _conclude(page, suite, taskId);
         if (isExtended) return;
         Proposal memory proposal = page.proposal;
-        uint96 bond = page.task.proposalBond;
+        uint96 bond = page.terms.proposalBond;
         uint32 round = page.round.round;
         if (decision == Decision.Wrong) page.members[proposal.proposer].barredRound = round;
         Outcome outcome = _close(page, taskId, round, decision);
@@ -88,7 +88,14 @@ library Settlement {
         if (decision == Decision.Wrong) suite.agents.slashBond(proposal.proposer, bond);
         else if (bond != 0) suite.agents.releaseBond(proposal.proposer, bond);
         if (outcome == Outcome.Finalized || outcome == Outcome.RejectedQuality) {
-            _publish(page, suite, taskId, round, proposal, outcome == Outcome.Finalized);
+            _publish({
+                page: page,
+                suite: suite,
+                taskId: taskId,
+                round: round,
+                proposal: proposal,
+                isFinal: outcome == Outcome.Finalized
+            });
         } else if (outcome != Outcome.None) {
             suite.rewards.release(taskId);
         }
@@ -102,17 +109,19 @@ library Settlement {
         Proposal memory proposal,
         bool isFinal
     ) private {
-        if (isFinal) suite.models.publish(taskId, round, proposal.stateDigest, proposal.proposalId);
+        if (isFinal) {
+            suite.models.publish(taskId, round, proposal.stateDigest, proposal.proposalId);
+        }
         suite.rewards
-            .publish(
-                taskId,
-                round,
-                proposal.rewardRoot,
-                proposal.rewardTotal,
-                isFinal ? WHOLE_BPS : page.task.participationBps,
-                page.task.claimDelay,
-                page.task.claimWindow
-            );
+            .publish({
+                taskId: taskId,
+                round: round,
+                root: proposal.rewardRoot,
+                total: proposal.rewardTotal,
+                payoutBps: isFinal ? WHOLE_BPS : page.task.participationBps,
+                claimDelay: page.terms.claimDelay,
+                claimWindow: page.terms.claimWindow
+            });
     }
 
     /// @return outcome What the decision makes of the round; `None` if a next attempt has begun.
@@ -120,12 +129,13 @@ library Settlement {
         private
         returns (Outcome outcome)
     {
+        // The ballot of a round that ends stays as it is: its outcome says that nothing is voted on any more.
+        if (decision == Decision.Final) return Outcome.Finalized;
+        if (decision == Decision.Worse) return Outcome.RejectedQuality;
+        if (decision == Decision.Missing) return Outcome.AbortedDataLost;
         Ballot memory ballot = page.ballot.unpack();
         ballot.isLive = false;
-        if (decision == Decision.Final) outcome = Outcome.Finalized;
-        else if (decision == Decision.Worse) outcome = Outcome.RejectedQuality;
-        else if (decision == Decision.Missing) outcome = Outcome.AbortedDataLost;
-        else outcome = _startAttempt(page, taskId, round, ballot, decision == Decision.Wrong);
+        outcome = _startAttempt(page, taskId, round, ballot, decision == Decision.Wrong);
         page.ballot = Ballots.pack(ballot);
     }
 

@@ -2,7 +2,7 @@
 pragma solidity ^0.8.37;
 
 import {IRoundManager} from "../interfaces/IRoundManager.sol";
-import {Verdict, Vote} from "../types/Types.sol";
+import {Reason, Verdict, Vote} from "../types/Types.sol";
 import {BallotWord, Ballots} from "./Ballots.sol";
 import {Seats} from "./Seats.sol";
 
@@ -20,24 +20,29 @@ enum Decision {
 /// @title Tallies
 /// @notice Counts votes and reads the result off the counts.
 library Tallies {
+    uint8 private constant APPROVE = uint8(Verdict.Approve);
+    uint8 private constant WORSE = uint8(Verdict.Worse);
+    uint8 private constant WRONG = uint8(Verdict.Wrong);
+    uint8 private constant DATA_MISSING = uint8(Verdict.DataMissing);
+    uint8 private constant MAX_REASON = uint8(type(Reason).max);
+
     /// @notice Return `ballot` with the vote of seat number `place`; `rejects` holds a word per distinct objection.
-    /// @dev Numbers instead of enums: each use of an enum checks its range again.
     function count(
         BallotWord ballot,
         mapping(uint256 kind => uint256) storage rejects,
         uint256 place,
         Vote calldata paper
     ) internal returns (BallotWord) {
-        (uint256 verdict, uint256 reason) = (uint256(paper.verdict), uint256(paper.reason));
-        bytes32 counter = paper.counterContentId;
-        bool isWrong = verdict == uint256(Verdict.Wrong);
-        if (verdict == 0 || isWrong != (reason != 0) || isWrong != (counter != 0)) {
-            revert IRoundManager.InvalidVote(paper.verdict, paper.reason);
+        (uint8 verdict, uint8 reason, bytes32 counter) = (paper.verdict, paper.reason, paper.counterContentId);
+        if (verdict == WRONG) {
+            if (reason == 0 || reason > MAX_REASON || counter == 0) revert IRoundManager.InvalidVote(verdict, reason);
+            return ballot.add(place, _countReject(ballot, rejects, keccak256(abi.encode(reason, counter))));
         }
-        if (verdict == uint256(Verdict.Approve)) return ballot.add(place, 1 << Ballots.APPROVALS);
-        if (verdict == uint256(Verdict.Worse)) return ballot.add(place, 1 << Ballots.WORSE);
-        if (verdict == uint256(Verdict.DataMissing)) return ballot.add(place, 1 << Ballots.MISSING);
-        return ballot.add(place, _countReject(ballot, rejects, keccak256(abi.encode(reason, counter))));
+        if (uint256(counter) | reason != 0) revert IRoundManager.InvalidVote(verdict, reason);
+        if (verdict == APPROVE) return ballot.add(place, 1 << Ballots.APPROVALS);
+        if (verdict == WORSE) return ballot.add(place, 1 << Ballots.WORSE);
+        if (verdict == DATA_MISSING) return ballot.add(place, 1 << Ballots.MISSING);
+        revert IRoundManager.InvalidVote(verdict, reason);
     }
 
     /// @notice Return what the counts decide among `seats`.

@@ -4,7 +4,7 @@ pragma solidity ^0.8.37;
 import {IAgentRegistry} from "../interfaces/IAgentRegistry.sol";
 import {ITasks} from "../interfaces/ITasks.sol";
 import {Book, Page, Suite} from "../types/Book.sol";
-import {Absence, Member, Outcome, Population, Task, TaskStatus} from "../types/Types.sol";
+import {Absence, Member, Outcome, Population, Task, TaskStatus, Terms} from "../types/Types.sol";
 import {Populations} from "./Populations.sol";
 import {Seats} from "./Seats.sol";
 import {TaskRules} from "./TaskRules.sol";
@@ -17,18 +17,19 @@ library TaskBook {
     uint32 private constant ACTIVATION_EPOCHS = 2;
 
     /// @notice Record a task and publish its version 0.
-    function create(Book storage book, Suite memory suite, Task calldata task) external returns (uint64 taskId) {
+    function create(Book storage book, Suite calldata suite, Task calldata task) external returns (uint64 taskId) {
         TaskRules.verify(task, suite.agents.unbondingPeriod());
         taskId = ++book.taskCount;
         Page storage page = book.pages[taskId];
         page.task = task;
+        page.terms = Terms(task.roundReserve, task.proposalBond, task.claimDelay, task.claimWindow);
         page.status = TaskStatus(msg.sender, uint40(block.timestamp) + task.openDelay, 0, 0, false);
         emit ITasks.TaskCreated(taskId, msg.sender, task);
         suite.models.publishInitial(taskId, task.initialState);
     }
 
     /// @notice Close a task and refund its budget.
-    function close(Page storage page, Suite memory suite, uint64 taskId) external {
+    function close(Page storage page, Suite calldata suite, uint64 taskId) external {
         TaskStatus storage status = page.status;
         if (status.sponsor == address(0)) revert ITasks.UnknownTask(taskId);
         if (status.sponsor != msg.sender) revert ITasks.NotSponsor(msg.sender);
@@ -41,7 +42,7 @@ library TaskBook {
     }
 
     /// @notice Remove a member whose registration lapsed, or an inactive validator.
-    function dismiss(Page storage page, Suite memory suite, uint64 taskId, address member) external {
+    function dismiss(Page storage page, Suite calldata suite, uint64 taskId, address member) external {
         Member memory enrolment = _requireMember(page, taskId, member);
         bool hasLapsed = !suite.agents.isEligible(member, enrolment.role);
         if (!hasLapsed && !_isInactive(page, enrolment)) revert ITasks.StillInGoodStanding(taskId, member);
@@ -64,7 +65,7 @@ library TaskBook {
     }
 
     /// @notice Enrol a member under one role.
-    function enrol(Page storage page, Suite memory suite, address member, uint64 taskId, uint8 role) external {
+    function enrol(Page storage page, Suite calldata suite, address member, uint64 taskId, uint8 role) external {
         if (page.status.sponsor == address(0)) revert ITasks.UnknownTask(taskId);
         if (page.status.isClosed) revert ITasks.TaskIsClosed(taskId);
         if (role != Seats.AGENT && role != Seats.VALIDATOR && role != Seats.PROPOSER) {
@@ -88,11 +89,11 @@ library TaskBook {
     }
 
     /// @notice End an enrolment at the member's wish.
-    function leave(Page storage page, Suite memory suite, uint64 taskId, address member) external {
+    function endEnrolment(Page storage page, Suite calldata suite, uint64 taskId, address member) external {
         _leave(page, suite, taskId, member, false);
     }
 
-    function _leave(Page storage page, Suite memory suite, uint64 taskId, address member, bool isDismissed) private {
+    function _leave(Page storage page, Suite calldata suite, uint64 taskId, address member, bool isDismissed) private {
         Member memory enrolment = _requireMember(page, taskId, member);
         uint256 epoch = block.timestamp / suite.epochLength;
         Population memory population = page.populations[enrolment.role].fold(epoch);

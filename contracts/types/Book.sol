@@ -6,7 +6,7 @@ import {IModelRegistry} from "../interfaces/IModelRegistry.sol";
 import {IRewardDistributor} from "../interfaces/IRewardDistributor.sol";
 import {BallotWord} from "../libraries/Ballots.sol";
 import {Commitment} from "../libraries/Commitments.sol";
-import {Absence, Member, Population, Proposal, Round, Task, TaskStatus} from "./Types.sol";
+import {Absence, Member, Population, Proposal, Round, Task, TaskStatus, Terms} from "./Types.sol";
 
 /// @notice The other contracts and what the round manager copied from them at deployment.
 /// @param agents Identities and stake.
@@ -34,6 +34,7 @@ struct Suite {
 /// @param counters Validators who hold each submission's blob, 32 submissions per word.
 /// @param attested Submissions attested by a validator, 224 per word, tagged with the round.
 /// @param rejects Per distinct (reason, counter content): its hash with the count in the lowest byte.
+/// @param terms The parameters that a settlement needs.
 struct Page {
     // slots 0 to 5
     Task task;
@@ -47,15 +48,17 @@ struct Page {
     BallotWord ballot;
     // slots 10 to 13
     Proposal proposal;
-    // slots 14 and 15
+    // slots 14 to 16
     Absence[3] absences;
-    // slots 16 to 21
+    // slots 17 to 22
     address[] proposers;
     mapping(uint8 role => Population) populations;
     mapping(address member => Member) members;
     mapping(uint256 group => uint256) counters;
     mapping(address validator => mapping(uint256 word => uint256)) attested;
     mapping(uint256 kind => uint256) rejects;
+    // slot 23
+    Terms terms;
 }
 
 /// @notice The round manager's whole storage, so that its libraries can work on it.

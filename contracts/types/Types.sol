@@ -126,6 +126,14 @@ struct Task {
     bytes32 initialState;
 }
 
+/// @notice A task's amounts and delays in one slot, copied so that a settlement reads no other of its parameters.
+struct Terms {
+    uint96 roundReserve;
+    uint96 proposalBond;
+    uint32 claimDelay;
+    uint32 claimWindow;
+}
+
 /// @notice What changes about a task between its rounds.
 /// @param sponsor Who created the task and receives what is left of its budget.
 /// @param nextOpenAt Earliest time of the next `openRound`.
@@ -187,6 +195,8 @@ struct Member {
 /// @param outcome How the round ended.
 /// @param parentVersion Model version from which the agents train.
 /// @param wMax The task's largest weight, copied so that a submission reads one slot.
+/// @dev The fields fill one slot in any order; this one reads as the round runs.
+// solhint-disable-next-line gas-struct-packing
 struct Round {
     uint32 round;
     uint40 openedAt;
@@ -276,15 +286,17 @@ struct Content {
 
 /// @notice A validator's answer to a proposal.
 /// @param proposalId The proposal: binds content, attempt and proposer.
-/// @param verdict The answer.
-/// @param reason What differs; `None` unless the verdict is `Wrong`.
+/// @param verdict The answer, a `Verdict`. Numbers here, since each use of an enum checks its range again.
+/// @param reason What differs, a `Reason`; `None` unless the verdict is `Wrong`.
 /// @param counterContentId Content of the validator's own re-execution; zero unless `Wrong`.
 /// @param quality Accuracy on the validator's own held-out data, in basis points; a judgement.
 /// @param execTag Commitment to an intermediate of the re-execution; zero where the task asks for none.
+/// @dev Never stored; the order is that of the signed type.
+// solhint-disable-next-line gas-struct-packing
 struct Vote {
     bytes32 proposalId;
-    Verdict verdict;
-    Reason reason;
+    uint8 verdict;
+    uint8 reason;
     bytes32 counterContentId;
     uint16 quality;
     bytes32 execTag;
