@@ -25,9 +25,14 @@ class DevnetControl:
         self._rpc.call("anvil_mine", hex(blocks))
 
     def set_mining(self, *, is_automatic: bool, block_time: int = 0) -> None:
-        """Choose when blocks are made: at once, every `block_time` seconds, or by `mine` alone."""
-        self._rpc.call("evm_setAutomine", is_automatic)
-        self._rpc.call("evm_setIntervalMining", block_time)
+        """Make a block for each transaction, or every `block_time` seconds, or by `mine` alone.
+
+        Doing both, as a devnet does when it starts, cannot be switched on again.
+        """
+        if is_automatic:
+            self._rpc.call("evm_setAutomine", True)
+        else:
+            self._rpc.call("evm_setIntervalMining", block_time)
 
     def take_snapshot(self) -> str:
         """Return an id to which `revert` can go back."""

@@ -80,6 +80,11 @@ class EthereumLedger:
         return self._book.addresses
 
     @property
+    def book(self) -> AddressBook:
+        """The deployment."""
+        return self._book
+
+    @property
     def rpc(self) -> Rpc:
         """The connection to the node."""
         return self._rpc
