@@ -66,6 +66,10 @@ class Federation:
         ]
 
     @property
+    def payees(self):
+        return [*self.agents, *self.validators][: RESERVE // SHARE]
+
+    @property
     def key(self):
         manager = self.ledger.addresses.round_manager
         return round_key(self.ledger.chain_id, manager, FIRST_TASK, self.number)
@@ -128,11 +132,10 @@ class Federation:
         self.chain.send(call, self.chain.sponsor, label)
 
     def get_rewards(self):
-        payees = [*self.agents, *self.validators]
         where = (self.ledger.chain_id, self.ledger.addresses.reward_distributor, self.key)
         return [
             reward_leaf(*where, index=index, account=payee.address, amount=SHARE)
-            for index, payee in enumerate(payees)
+            for index, payee in enumerate(self.payees)
         ]
 
     def propose(self, label=None, rank=0):
@@ -168,7 +171,7 @@ class Federation:
 
     def claim(self, label=None):
         leaves = self.get_rewards()
-        for index, payee in enumerate([*self.agents, *self.validators]):
+        for index, payee in enumerate(self.payees):
             proof = compute_proof(leaves, leaves[index])
             call = c.Claim(FIRST_TASK, self.number, index, payee.address, SHARE, proof)
             self.chain.send(call, payee, label)
