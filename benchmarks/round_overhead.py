@@ -20,10 +20,12 @@ from pathlib import Path
 import numpy as np
 from table import Row, write_results
 
+from flchain.chain.anvil import AnvilOptions
 from flchain.chain.base import Ledger
-from flchain.chain.deployment import deploy_suite
+from flchain.chain.deployment import RpcDeployer, deploy_suite
 from flchain.chain.devnet import DevnetConfig, start_devnet
 from flchain.chain.ethereum import EthereumLedger
+from flchain.chain.rpc import HttpRpc
 from flchain.learning.aggregation import compute_initial_state
 from flchain.learning.data import load_mnist, partition_dirichlet
 from flchain.learning.parameters import NamedArrays, to_float, unflatten
@@ -145,11 +147,15 @@ def open_setting(name: str, cast: Cast) -> Iterator[tuple[Ledger, ContentStore, 
         yield build_memory_ledger(cast, LOCAL, clock), make_memory_store(), clock
         return
     with tempfile.TemporaryDirectory() as folder:
-        config = DevnetConfig(folder=Path(folder) / "chain", port=0)
+        accounts = len(cast.agents) + len(cast.validators) + 2
+        options = AnvilOptions(mnemonic=derive_mnemonic(SEED), accounts=accounts)
+        config = DevnetConfig(folder=Path(folder) / "chain", options=options)
         with start_devnet(config) as devnet:
-            book = deploy_suite(devnet.rpc_url, cast.sponsor, LOCAL.network, supply=SUPPLY)
-            ledger = EthereumLedger(devnet.rpc_url, book)
-            yield ledger, DiskStore(Path(folder) / "store"), clock
+            rpc = HttpRpc(devnet.rpc_url)
+            deployer = RpcDeployer(rpc, cast.sponsor)
+            book = deploy_suite(deployer, LOCAL.network, cast.sponsor.address, supply=SUPPLY)
+            store = DiskStore(Path(folder) / "store", durable=False)
+            yield EthereumLedger(rpc, book), store, clock
 
 
 def measure(agents: int, rounds: int, rows: int) -> list[Row]:
