@@ -35,6 +35,7 @@ from flchain.protocol.records import Vote
 from flchain.protocol.reverts import Barred
 from flchain.protocol.types import Role, RoundId, Seconds, TaskId, Verdict, Wei
 from flchain.roles.agent import Agent
+from flchain.roles.archive import Sealed
 from flchain.roles.assembly import build_inputs
 from flchain.roles.context import Context
 from flchain.roles.daemon import run_federation
@@ -81,14 +82,16 @@ class Behaviour:
     """Who cheats. Numbers are positions among the agents or validators.
 
     `forge` maps rounds to what the orchestrator makes of their result; `colluders` approve of
-    anything; `withholders` never serve their update; `absent` agents never submit; a `silent`
-    orchestrator does nothing.
+    anything; `withholders` never serve their update; `absent` maps agents to the rounds that
+    they miss; all agents train on wrong labels in the rounds of `poisoned`; an orchestrator that
+    `is_silent` does nothing.
     """
 
     forge: Mapping[RoundId, Forge] = field(default_factory=dict)
     colluders: Collection[int] = ()
     withholders: Collection[int] = ()
-    absent: Collection[int] = ()
+    absent: Mapping[int, Collection[RoundId]] = field(default_factory=dict)
+    poisoned: Collection[RoundId] = ()
     is_silent: bool = False
 
 
@@ -130,11 +133,25 @@ class WithholdingAgent(Agent):
         return False
 
 
-class AbsentAgent(Agent):
-    """An agent that takes part in nothing."""
+@dataclass
+class MoodyAgent(Agent):
+    """An agent that stays away from some rounds, and trains on wrong labels in others."""
+
+    absent: Collection[RoundId] = ()
+    poisoned: Collection[RoundId] = ()
 
     def tick(self, seen: Observation) -> bool:
-        return False
+        return seen.round.round not in self.absent and super().tick(seen)
+
+    def _make_update(self, seen: Observation) -> Sealed:
+        if seen.round.round not in self.poisoned:
+            return super()._make_update(seen)
+        data = self.data
+        self.data = replace(data, labels=data.classes - 1 - data.labels)
+        try:
+            return super()._make_update(seen)
+        finally:
+            self.data = data
 
 
 class SilentOrchestrator(Orchestrator):
@@ -191,8 +208,12 @@ class Clock:
         self.now += 1
 
 
+def make_secret(number: int) -> bytes:
+    return keccak(text=f"member {number}")
+
+
 def make_keys(count: int) -> list[LocalSigner]:
-    return [LocalSigner(keccak(text=f"member {number}")) for number in range(count)]
+    return [LocalSigner(make_secret(number)) for number in range(count)]
 
 
 def make_memory_federation(**options) -> Federation:
@@ -231,10 +252,18 @@ def open_site(folder: Path, preset: Preset = QUICK, members: int = 16) -> Iterat
 
 
 def make_site_federation(site: Site, folder: Path, **options) -> Federation:
-    """Return a federation over Anvil and a block folder on disk."""
+    """Return a federation over Anvil and a block folder on disk.
+
+    `keys` are the members', by default always the same ones.
+    """
     store = DiskStore(folder / "store", durable=False)
-    idle = options.pop("idle", lambda _seen: time.sleep(0.05))
-    return start_federation(site.ledger, store, site.keys, idle=idle, **options)
+    keys = [site.keys[0], *options.pop("keys", site.keys[1:])]
+    return start_federation(site.ledger, store, keys, idle=wait, **options)
+
+
+def wait(_seen: Observation) -> None:
+    """Let a little real time pass."""
+    time.sleep(0.05)
 
 
 def make_policy(strategy: str = "fedavg", **overrides) -> Policy:
@@ -345,10 +374,19 @@ class _Builder:
         return [self._make_agent(n, key, parts[n]) for n, key in enumerate(keys)]
 
     def _make_agent(self, number: int, key: Signer, data: Dataset) -> Agent:
-        kind = WithholdingAgent if number in self.behaviour.withholders else Agent
-        kind = AbsentAgent if number in self.behaviour.absent else kind
         context = self.make_context("agent", key)
-        return kind(context, self.terms, self.trainer, data, self.make_upkeep(context))
+        upkeep = self.make_upkeep(context)
+        if number in self.behaviour.withholders:
+            return WithholdingAgent(context, self.terms, self.trainer, data, upkeep)
+        return MoodyAgent(
+            context,
+            self.terms,
+            self.trainer,
+            data,
+            upkeep,
+            absent=self.behaviour.absent.get(number, ()),
+            poisoned=self.behaviour.poisoned,
+        )
 
     def make_validators(self, keys: Sequence[Signer], held_out: Dataset | None) -> list[Validator]:
         data = held_out or load_digits(1_200, 1_500)

@@ -4,7 +4,7 @@ import json
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Self
 
 import urllib3
 
@@ -49,7 +49,7 @@ class LyingProxy:
         self.told += json.dumps(told) != before
         return {**answer, "result": told}
 
-    def __enter__(self) -> "LyingProxy":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -63,7 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
     proxy: LyingProxy
     protocol_version = "HTTP/1.1"
 
-    def do_POST(self) -> None:  # noqa: N802 - the base class calls it so
+    def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         answer = self.proxy.answer(body)
         self.send_response(200)

@@ -5,7 +5,7 @@ roots of a real chain. A slot that is not listed here must hold zero.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flchain.chain.contracts import flatten, get_function
@@ -40,6 +40,8 @@ _ABSENCE, _PROPOSERS, _POPULATIONS, _MEMBERS, _COUNTERS, _ATTESTED, _REJECTS = (
     *(14, 17, 18, 19, 20),
     *(21, 22),
 )
+_TERMS = 23
+_TERMS_TYPES = ("uint96", "uint96", "uint32", "uint32")
 _POPULATION_TYPES = ("uint16", "uint32", "uint16", "uint32", "uint16", "uint64")
 _ABSENCE_TYPES = ("uint32", "uint64")
 _BALLOT_BYTES = (
@@ -160,14 +162,16 @@ def _list_tasks(ledger: MemoryLedger, traces: Traces) -> Iterator[tuple[int, Slo
     yield _TASK_COUNT, Slot(len(ledger.state.books), "taskCount")
     for task_id, book in ledger.state.books.items():
         page = locate(_PAGES, task_id)
-        for at, slot in _list_page(ledger, task_id, book):
+        for at, slot in _list_page(ledger, task_id, book, traces):
             yield page + at, slot
         yield from _list_members(page, task_id, book)
         yield from _list_populations(page, task_id, book, traces)
         yield from _list_traces(page, task_id, traces)
 
 
-def _list_page(ledger: MemoryLedger, task_id: TaskId, book: Book) -> Iterator[tuple[int, Slot]]:
+def _list_page(
+    ledger: MemoryLedger, task_id: TaskId, book: Book, traces: Traces
+) -> Iterator[tuple[int, Slot]]:
     """Yield the fixed part of a task's page, in slots from its start."""
     number = book.round.round or None
     records = {
@@ -183,8 +187,13 @@ def _list_page(ledger: MemoryLedger, task_id: TaskId, book: Book) -> Iterator[tu
         yield from _spread(at, words, name, task_id, place)
     chained = book.submissions.count << _COUNT_SHIFT | book.submissions.commitment
     yield _SUBMISSIONS, Slot(chained, f"pages[{task_id}].submissions", task_id, number)
-    ballot = _pack_ballot(ledger.get_ballot(task_id))
+    stored = replace(ledger.get_ballot(task_id), is_live=task_id in traces.voting)
+    ballot = _pack_ballot(stored)
     yield _BALLOT, Slot(ballot, f"pages[{task_id}].ballot", task_id, number)
+    task = book.task
+    copied = (task.round_reserve, task.proposal_bond, task.claim_delay, task.claim_window)
+    (word,) = pack(_TERMS_TYPES, copied)
+    yield _TERMS, Slot(word, f"pages[{task_id}].terms", task_id)
     for age, absence in enumerate(reversed(book.absences[-_ABSENCES:])):
         seats = sum(1 << seat for seat in absence.heard)
         (word,) = pack(_ABSENCE_TYPES, (absence.epoch, seats))

@@ -19,6 +19,7 @@ from flchain.protocol.events import (
     MemberEnrolled,
     MemberLeft,
     ProposalSubmitted,
+    ProposalVoided,
     RoundOpened,
     VoteCast,
 )
@@ -50,26 +51,37 @@ class Traces:
     counters: dict[tuple[TaskId, int], int] = field(default_factory=dict)
     attested: dict[tuple[TaskId, Address, int], int] = field(default_factory=dict)
     rejects: dict[tuple[TaskId, int], int] = field(default_factory=dict)
+    voting: set[TaskId] = field(default_factory=set)
+    """Tasks whose ballot says that it is live; one that ended its round goes on saying so."""
     _kinds: dict[TaskId, int] = field(default_factory=dict)
 
     def apply(self, state: State, time: Timestamp, events: Sequence[Event]) -> None:
         """Follow the events of one call; `state` is the state after it."""
         epoch = compute_epoch(state.config, time)
         for event in events:
-            if isinstance(event, MemberEnrolled):
-                self._enrol(event, epoch)
-            elif isinstance(event, MemberLeft):
-                self._leave(event, state, epoch)
-            elif isinstance(event, RoundOpened):
-                for role in (Role.AGENT, Role.VALIDATOR):
-                    key = (event.task_id, int(role))
-                    self.populations[key] = _fold(self._get_population(key), epoch)
-            elif isinstance(event, BlobsAttested):
-                self._attest(event)
-            elif isinstance(event, ProposalSubmitted):
-                self._kinds[event.task_id] = 0
-            elif isinstance(event, VoteCast) and event.vote.verdict == Verdict.WRONG:
-                self._reject(event)
+            self._follow_members(event, state, epoch)
+            self._follow_round(event)
+
+    def _follow_members(self, event: Event, state: State, epoch: int) -> None:
+        if isinstance(event, MemberEnrolled):
+            self._enrol(event, epoch)
+        elif isinstance(event, MemberLeft):
+            self._leave(event, state, epoch)
+        elif isinstance(event, RoundOpened):
+            for role in (Role.AGENT, Role.VALIDATOR):
+                key = (event.task_id, int(role))
+                self.populations[key] = _fold(self._get_population(key), epoch)
+
+    def _follow_round(self, event: Event) -> None:
+        if isinstance(event, BlobsAttested):
+            self._attest(event)
+        elif isinstance(event, ProposalSubmitted):
+            self._kinds[event.task_id] = 0
+            self.voting.add(event.task_id)
+        elif isinstance(event, ProposalVoided | RoundOpened):
+            self.voting.discard(event.task_id)
+        elif isinstance(event, VoteCast) and event.vote.verdict == Verdict.WRONG:
+            self._reject(event)
 
     def _get_population(self, key: tuple[TaskId, int]) -> Pending:
         return self.populations.get(key, Pending())

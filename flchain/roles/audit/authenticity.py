@@ -29,6 +29,7 @@ Progress = Callable[[str, int, int], None]
 Rounds = Mapping[tuple[TaskId, Version], RoundId]
 """By task and version."""
 
+_STATE_ATTEMPTS = 5
 _NO_ANCHOR = (
     "no --anchor was given: everything fits together, but a node that made up a whole chain, "
     "accounts and all, can't be told from the real one. Give the hash of a block that you know "
@@ -96,9 +97,7 @@ class ChainAudit:
         return None
 
     def _prove(self) -> ProvenChain:
-        head = fetch_head(self.rpc)
-        # At once: nodes keep the state of recent blocks only.
-        accounts = self._fetch_accounts(head)
+        head, accounts = self._fetch_state()
         headers = fetch_headers(self.rpc, self.first_block, head, self._show("link blocks"))
         text = f"{len(headers)} linked to {head.hash.hex()} (block {head.number})"
         self.findings.passed("blocks", text)
@@ -164,18 +163,29 @@ class ChainAudit:
             return False
         return True
 
+    def _fetch_state(self) -> tuple[Header, dict[Address, Account]]:
+        """Return the head and the suite's accounts in its state; none without proofs.
+
+        Before anything else, since nodes keep the state of recent blocks only. A node that is
+        about to make the next block may prove that block's state: it is asked again.
+        """
+        attempt = 0
+        while True:
+            head = fetch_head(self.rpc)
+            try:
+                return head, self._fetch_accounts(head)
+            except RpcError as error:
+                self.findings.noted("state", f"the node gives no state proofs: {error}")
+                return head, {}
+            except (ProofError, EncodingError) as error:
+                attempt += 1
+                if attempt == _STATE_ATTEMPTS:
+                    self.findings.failed("state", f"block {head.number}: {error}")
+                    return head, {}
+
     def _fetch_accounts(self, head: Header) -> dict[Address, Account]:
-        try:
-            return {
-                address: fetch_account(self.rpc, head, address)
-                for address in get_contract_names(self.addresses)
-            }
-        except RpcError as error:
-            self.findings.noted("state", f"the node gives no state proofs: {error}")
-            return {}
-        except (ProofError, EncodingError) as error:
-            self.findings.failed("state", f"block {head.number}: {error}")
-            return {}
+        names = get_contract_names(self.addresses)
+        return {address: fetch_account(self.rpc, head, address) for address in names}
 
     def _check_anchor(self, headers: Sequence[Header]) -> None:
         if self.anchor is None:
