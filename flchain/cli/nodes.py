@@ -76,13 +76,15 @@ def run_agent(
     **options: Any,
 ) -> None:
     """Run an agent until the task's last round, then claim."""
-    from flchain.learning.training import get_trainer  # noqa: PLC0415 - not for orchestrators
+    from flchain.cli.sources import verify_rows  # noqa: PLC0415 - not for orchestrators
+    from flchain.learning.training import get_trainer  # noqa: PLC0415
     from flchain.roles.agent import Agent  # noqa: PLC0415
 
     rows = _load_data(settings, data, share, alpha, seed)
     with open_node(settings, "agent", Role.AGENT, NodeOptions(**options)) as node:
         verify_floors(node.terms, Floors(min_survivors))
         trainer = get_trainer(node.terms.policy.model)
+        verify_rows(rows, trainer, node.terms.policy)
         upkeep = node.build_upkeep(PATIENCE)
         run_node(node, Agent(node.context, node.terms, trainer, rows, upkeep))
 
@@ -97,12 +99,14 @@ def run_validator(
     **options: Any,
 ) -> None:
     """Endorse the task if that is still to be done, then run until its last round and claim."""
-    from flchain.learning.training import get_trainer  # noqa: PLC0415 - not for orchestrators
+    from flchain.cli.sources import verify_rows  # noqa: PLC0415 - not for orchestrators
+    from flchain.learning.training import get_trainer  # noqa: PLC0415
     from flchain.roles.validator import Validator  # noqa: PLC0415
 
     rows = _load_data(settings, data, share, alpha, seed)
     with open_node(settings, "validator", Role.VALIDATOR, NodeOptions(**options)) as node:
         trainer = get_trainer(node.terms.policy.model)
+        verify_rows(rows, trainer, node.terms.policy)
         role = Validator(node.context, node.terms, trainer, rows, node.build_upkeep(PATIENCE))
         if not node.has_endorsed:
             role.endorse()

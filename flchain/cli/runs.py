@@ -132,6 +132,7 @@ def write_json(path: Path, document: dict[str, Any]) -> None:
 def find_newest_store(data_dir: Path) -> Path:
     """Return the newest run's store, whatever its ledger was. Raises ConfigError."""
     for run in reversed(find_runs(data_dir)):
-        if run.store.is_dir():
+        is_devnet = run.record is not None and run.record.ledger == "anvil"
+        if is_devnet or run.store.is_dir():
             return run.store
     raise ConfigError(f"no store in {data_dir}: run `flchain demo` first, or name one with --store")

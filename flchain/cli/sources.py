@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from flchain.learning.data import Dataset, load_digits, load_mnist, partition_dirichlet
+from flchain.learning.training import Trainer
 from flchain.protocol.errors import ConfigError
+from flchain.protocol.policy import Policy
 
 FORMS = "mnist[:A-B], mnist-test[:A-B], digits[:A-B], FILE.npz or MODULE:FUNCTION"
 _KNOWN = re.compile(r"(mnist|mnist-test|digits)(?::(\d+)-(\d+))?")
@@ -98,6 +100,28 @@ def parse_share(text: str, alpha: float, seed: int) -> Share:
     if match is None:
         raise ConfigError(f"share {text!r} is not of the form 3/10")
     return Share(int(match[1]) - 1, int(match[2]), alpha, seed)
+
+
+def verify_rows(rows: Dataset, trainer: Trainer, policy: Policy) -> None:
+    """Raise ConfigError unless a policy's model can take the rows, before anything is sent."""
+    model = policy.model.architecture
+    if not len(rows):
+        raise ConfigError(f"data {rows.name} has no rows: choose another range or share")
+    if not np.isfinite(rows.inputs).all():
+        raise ConfigError(f"data {rows.name} holds NaN or infinity: clean it first")
+    zeros = {layer.name: np.zeros(layer.shape, np.float32) for layer in policy.model.layers}
+    try:
+        scores = trainer.predict(zeros, rows.inputs[:1])
+    except (ValueError, RuntimeError, IndexError) as error:
+        shape = rows.inputs.shape[1:]
+        raise ConfigError(
+            f"data {rows.name}: model {model} does not take inputs of shape {shape}"
+        ) from error
+    if rows.labels.max() >= scores.shape[1]:
+        raise ConfigError(
+            f"data {rows.name}: label {rows.labels.max()} is beyond the {scores.shape[1]} classes "
+            f"of model {model}"
+        )
 
 
 def _load_known(name: str, start: int, stop: int | None, mnist: Path | None) -> Dataset:

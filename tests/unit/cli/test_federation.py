@@ -37,9 +37,10 @@ def run(tmp_path, choice=CHOICE):
     plan = build_plan(outline, settings)
     folder = create_run(tmp_path, "20260101-000000")
     console = Console(file=io.StringIO(), width=100)
-    with Screen(console, choice.rounds) as screen, open_memory_venue(
-        plan, folder, is_stored=False
-    ) as venue:
+    with (
+        Screen(console, choice.rounds) as screen,
+        open_memory_venue(plan, folder, is_stored=False) as venue,
+    ):
         progress = Progress(screen)
         task_id = found(plan, venue, progress)
         document = play(plan, venue, task_id, progress, run_here)
@@ -116,9 +117,7 @@ def test_federation__same_seed_other_number_of_threads__same_digest(
     monkeypatch.setattr(federation_module, "WORKERS", workers)
     again, _ = run(tmp_path)
     assert again["final_state_digest"] == result[0]["final_state_digest"]
-    assert [row["loss"] for row in again["rounds"]] == [
-        row["loss"] for row in result[0]["rounds"]
-    ]
+    assert [row["loss"] for row in again["rounds"]] == [row["loss"] for row in result[0]["rounds"]]
 
 
 def test_federation__other_seed__other_digest(result, tmp_path):

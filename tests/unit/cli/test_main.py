@@ -40,8 +40,7 @@ def test_help__heavy_packages__are_not_imported():
 
 def test_orchestrator__modules__no_torch():
     code = (
-        "import sys, flchain.cli.nodes, flchain.roles.validator\n"
-        "sys.exit('torch' in sys.modules)"
+        "import sys, flchain.cli.nodes, flchain.roles.validator\nsys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
@@ -94,3 +93,15 @@ def test_error__unexpected__line_names_the_file_with_the_traceback(capsys, tmp_p
 @pytest.mark.parametrize("arguments", [["nonsense"], ["demo", "--agents", "many"], ["keys", "new"]])
 def test_usage__wrong__exit_code_2(arguments):
     assert run_guarded(cli, arguments) == 2
+
+
+def test_keys__new_and_show__the_same_address_and_nothing_secret(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("flchain.crypto.keys.STRONG_ROUNDS", 2)
+    monkeypatch.setenv("FLCHAIN_PASSWORD", "hunter2")
+    path = tmp_path / "key.json"
+    assert run_guarded(cli, ["keys", "new", "--out", str(path)]) == 0
+    assert run_guarded(cli, ["keys", "show", str(path)]) == 0
+    streams = capsys.readouterr()
+    made, shown = streams.out.split()
+    assert made == shown
+    assert "hunter2" not in streams.out + streams.err + path.read_text()

@@ -45,8 +45,14 @@ def test_newest__nothing_saved__says_what_to_do(tmp_path):
         find_newest(tmp_path)
 
 
+def test_newest_store__devnet_without_content_yet__where_it_will_be(tmp_path):
+    run = save_record(create_run(tmp_path, "20260101-000000"), RECORD)
+    assert find_newest_store(tmp_path) == run.store
+
+
 def test_newest_store__only_in_memory__says_what_to_do(tmp_path):
-    save_record(create_run(tmp_path, "20260101-000000"), RECORD)
+    record = RunRecord("simulate", "memory", 1337, {})
+    save_record(create_run(tmp_path, "20260101-000000"), record)
     with pytest.raises(ConfigError, match="--store"):
         find_newest_store(tmp_path)
 

@@ -13,8 +13,11 @@ from flchain.cli.sources import (
     split_evenly,
     split_shares,
     take_share,
+    verify_rows,
 )
 from flchain.learning.data import Dataset
+from flchain.learning.presets import load_preset
+from flchain.learning.training import get_trainer
 from flchain.protocol.errors import ConfigError
 
 
@@ -135,3 +138,35 @@ def test_mnist__named_folder__wins(tmp_path):
 
 def test_dataset__is_what_the_learning_layer_takes():
     assert isinstance(provide(), Dataset)
+
+
+def check(inputs, labels):
+    policy = load_preset("digits")
+    rows = build_dataset("mine", np.asarray(inputs, np.float32), np.asarray(labels))
+    verify_rows(rows, get_trainer(policy.model), policy)
+
+
+def test_rows__that_the_model_takes__are_accepted():
+    check(np.zeros((3, 64)), [0, 1, 9])
+
+
+def test_rows__of_another_shape__are_refused():
+    with pytest.raises(ConfigError, match=r"does not take inputs of shape \(63,\)"):
+        check(np.zeros((3, 63)), [0, 1, 2])
+
+
+def test_rows__label_beyond_the_classes__are_refused():
+    with pytest.raises(ConfigError, match="label 10 is beyond the 10 classes"):
+        check(np.zeros((1, 64)), [10])
+
+
+def test_rows__with_nan__are_refused():
+    with pytest.raises(ConfigError, match="NaN"):
+        check(np.full((1, 64), np.nan), [1])
+
+
+def test_rows__none__are_refused():
+    policy = load_preset("digits")
+    rows = load_rows("digits:5-5")
+    with pytest.raises(ConfigError, match="no rows"):
+        verify_rows(rows, get_trainer(policy.model), policy)
