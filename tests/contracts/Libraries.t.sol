@@ -115,7 +115,9 @@ contract LibrariesTest is Cheats {
         assertEq(uint256(actual), uint256(_search(counts, seats, seats - cast)), "decision");
     }
 
-    function test_decide__any_seats__no_completion_changes_a_decision(uint256 seed, uint8 seats_, uint8 cast_) external {
+    function test_decide__any_seats__no_completion_changes_a_decision(uint256 seed, uint8 seats_, uint8 cast_)
+        external
+    {
         uint256 seats = bound(seats_, 1, 64);
         uint256 cast = bound(cast_, 0, seats);
         (BallotWord ballot, Counts memory counts) = _cast(seed, cast);
