@@ -5,7 +5,7 @@ local network the first test account deploys; elsewhere name one with `--account
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 from ape.cli import ConnectedProviderCommand, account_option
@@ -18,6 +18,7 @@ from flchain.protocol.errors import AdapterError, FlchainError
 from flchain.protocol.params import PRESETS
 from flchain.protocol.types import Address
 
+NO_TOKEN = "none"  # noqa: S105 - a choice, no secret
 DEFAULT_OUT = ".flchain/deployment-{chain_id}.json"
 
 
@@ -62,6 +63,21 @@ def get_account(account: Any, provider: Any, accounts: Any) -> Any:
     raise click.UsageError("name the deploying account with --account")
 
 
+def get_token(choice: str) -> Address | Literal["local"] | None:
+    """Return what `--token` means to the deployer."""
+    if choice == LOCAL_TOKEN:
+        return LOCAL_TOKEN
+    return None if choice == NO_TOKEN else read_address(choice)
+
+
+def read_address(text: str) -> Address:
+    """Return an address that somebody typed."""
+    try:
+        return to_address(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is not an address") from error
+
+
 def get_table(book: AddressBook) -> str:
     """Return the addresses, one a line."""
     rows = [(name, address) for address, name in get_contract_names(book.addresses).items()]
@@ -91,8 +107,8 @@ def cli(
         book = deploy_suite(
             deployer,
             PRESETS[preset].network,
-            to_address(governance or deployer.address),
-            None if token == "none" else token,  # noqa: S105 - a choice, no secret
+            read_address(governance or deployer.address),
+            get_token(token),
         )
         path = out or Path(DEFAULT_OUT.format(chain_id=book.chain_id))
         save_address_book(book, path)

@@ -1,6 +1,8 @@
 """`ape run deploy` and the suite that it leaves."""
 
 import ape
+import click
+import pytest
 
 from flchain.chain.address_book import load_address_book
 from flchain.chain.bytecode import load_artifact
@@ -31,6 +33,15 @@ def test_deploy__command__writes_address_book(tmp_path, networks):
     assert written.chain_id == networks.provider.chain_id
     assert written.network == MINIMAL.network
     assert ape.chain.provider.get_code(written.addresses.round_manager)
+
+
+@pytest.mark.parametrize("option", ["--token", "--governance"])
+def test_deploy__not_an_address__says_so(tmp_path, networks, option):
+    network = networks.network.choice
+    arguments = [option, "0x12", "--network", network, "--out", str(tmp_path / "book.json")]
+    with pytest.raises(click.BadParameter, match="is not an address"):
+        cli.main(arguments, standalone_mode=False)
+    assert not list(tmp_path.iterdir())
 
 
 def test_deploy__supply__belongs_to_deployer(at, sponsor):

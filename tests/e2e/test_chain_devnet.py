@@ -39,6 +39,7 @@ def start_parent(folder, kind="bound"):
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, str(folder), kind], stdout=subprocess.PIPE, cwd=ROOT
     )
+    assert parent.stdout is not None
     pid, _ = map(int, parent.stdout.readline().split())
     parent.stdout.close()
     return parent, pid
@@ -101,7 +102,9 @@ def test_devnet__second_in_the_same_folder__refused(tmp_path):
         with pytest.raises(ConfigError, match="a devnet is running in"):
             start_devnet(config(tmp_path))
         assert devnet.is_running
-        assert attach_devnet(tmp_path).pid == devnet.pid
+        attached = attach_devnet(tmp_path)
+        assert attached is not None
+        assert attached.pid == devnet.pid
 
 
 def test_devnet__second_in_another_folder__neither_disturbed(tmp_path):
@@ -201,7 +204,9 @@ def test_devnet__detached__outlives_its_parent(tmp_path):
         assert attached.pid == pid
         assert get_balance(attached) == 7
     assert is_alive(pid)
-    attach_devnet(tmp_path).stop()
+    again = attach_devnet(tmp_path)
+    assert again is not None
+    again.stop()
     wait_for(lambda: not is_alive(pid))
 
 

@@ -236,7 +236,7 @@ def test_scan__never_quiet__retryable():
 def test_scan__finality_advances__trail_stays_short():
     node = build_node(CLOSED)
     scanner = EventScanner(node, LogFilter(ADDRESSES))
-    state = None
+    state = ScanState()
     for _ in range(30):
         state = scanner.scan(state).state
         node.mine()

@@ -139,9 +139,14 @@ def test_vote__bad_vote__is_refused_and_changes_nothing():
     for name, (paper, error) in cases.items():
         with pytest.raises(error):
             stage.send(name, calls.CastVote(1, 1, paper))
-    wrong = Vote(live, Verdict.WRONG, Reason.NONE, b"\1" * 32)
-    with pytest.raises(reverts.InvalidVote):
-        stage.send("v1", calls.CastVote(1, 1, wrong))
+    for verdict, reason, counter in [
+        (Verdict.WRONG, Reason.NONE, b"\1" * 32),
+        (Verdict.WRONG, 5, b"\1" * 32),
+        (5, Reason.NONE, ZERO_DIGEST),
+    ]:
+        with pytest.raises(reverts.InvalidVote) as caught:
+            stage.send("v1", calls.CastVote(1, 1, Vote(live, verdict, reason, counter)))
+        assert caught.value == reverts.InvalidVote(verdict, reason)
     assert stage.state == before
 
 

@@ -205,7 +205,12 @@ def test_send__stuck__offers_more_for_same_nonce():
     clock.during = process_sleep
     seen = []
     accept = node.eth_sendRawTransaction
-    node.eth_sendRawTransaction = lambda raw: (seen.append(raw), accept(raw))[1]
+
+    def record(raw):
+        seen.append(raw)
+        return accept(raw)
+
+    node.eth_sendRawTransaction = record
     build_sender(node, clock).send(call(1), ALICE)
     offers = [decode_pooled(bytes.fromhex(raw[2:])) for raw in seen]
     assert len(offers) == 3
