@@ -73,7 +73,7 @@ def get_command(
     the clock starts at `timestamp` instead of now.
     """
     history = (
-        ["--preserve-historical-states"]
+        ["--preserve-historical-states", "--cache-path", str(state.parent / "cache")]
         if options.keeps_history
         else ["--prune-history", _HISTORY_BLOCKS]
     )

@@ -5,9 +5,13 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from web3 import Web3
 
+from flchain.chain.provider import RpcProvider
 from flchain.chain.rpc import HttpRpc, RpcError, get_origin
 from flchain.protocol.errors import AdapterError
+
+SOMEBODY = Web3.to_checksum_address("0x" + "a1" * 20)
 
 
 class Node(ThreadingHTTPServer):
@@ -141,6 +145,26 @@ def test_call__silent_node__gives_up(node):
         HttpRpc(node.url, timeout=0.2).call("a")
     wait.set()
     assert caught.value.is_retryable
+
+
+def test_provider__web3__one_and_many_requests(node):
+    def respond(document):
+        answers = [
+            {"jsonrpc": "2.0", "id": item["id"], "result": hex(number)}
+            for number, item in enumerate(document if isinstance(document, list) else [document])
+        ]
+        return 200, json.dumps(answers[::-1] if isinstance(document, list) else answers[0]).encode()
+
+    node.respond = respond
+    w3 = Web3(RpcProvider(HttpRpc(node.url)))
+    assert w3.eth.chain_id == 0
+    with w3.batch_requests() as batch:
+        batch.add(w3.eth.get_balance(SOMEBODY))
+        batch.add(w3.eth.get_balance(SOMEBODY))
+        assert batch.execute() == [0, 1]
+    node.respond = lambda _: (503, b"busy")
+    with pytest.raises(AdapterError):
+        _ = w3.eth.block_number
 
 
 def test_call__many_threads__own_answers(node):
