@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flchain.cli.failures import Terminated
 from flchain.cli.options import read_settings, with_settings
-from flchain.cli.runs import Run, create_run, save_record, write_json
+from flchain.cli.runs import RECORD, Run, create_run, load_run, save_record, write_json
 from flchain.config import Settings
 
 if TYPE_CHECKING:
@@ -87,11 +88,15 @@ def run_demo(
         click.echo(f"note: {'; '.join(missing)}")
     run = create_run(settings.data_dir, time.strftime("%Y%m%d-%H%M%S", time.gmtime()))
     plan = build_plan(outline, settings)
-    document = _play(plan, run, console)
+    try:
+        document = _play(plan, run, console)
+    except (KeyboardInterrupt, Terminated):
+        _say_what_is_left(settings, run)
+        raise
     write_json(run.summary, document)
     if summary is not None:
         write_json(summary, document)
-    print_summary(console, document, _list_hints(settings, run, outline.ledger))
+    print_summary(console, document, _list_hints(settings, run))
 
 
 def _play(plan: "Plan", run: Run, console: "Console") -> dict[str, Any]:
@@ -112,11 +117,18 @@ def _play(plan: "Plan", run: Run, console: "Console") -> dict[str, Any]:
             return play(plan, venue, task_id, progress, run_rounds)
 
 
-def _list_hints(settings: Settings, run: Run, ledger: str) -> list[str]:
+def _say_what_is_left(settings: Settings, run: Run) -> None:
+    """Say where an interrupted run can be looked at."""
+    if (run.folder / RECORD).is_file():
+        hints = _list_hints(settings, run)
+        click.echo("\n".join(["what was done so far is saved:", *hints[1:]]))
+
+
+def _list_hints(settings: Settings, run: Run) -> list[str]:
     """Return where the results are and the commands that look further into them."""
     where = "" if settings == read_settings({}) else f" --data-dir {settings.data_dir}"
     hints = [f"summary in {run.summary}"]
-    if ledger != "memory":
+    if load_run(run.folder).is_resumable:
         hints += [
             f"flchain verify --all{where}",
             f"flchain ledger rounds{where}",

@@ -47,6 +47,11 @@ class Run:
     record: RunRecord | None = field(default=None, compare=False)
 
     @property
+    def is_resumable(self) -> bool:
+        """Whether its chain outlives the process that ran it."""
+        return self.record is not None and self.record.ledger == "anvil"
+
+    @property
     def chain(self) -> Path:
         """Where Anvil's state is."""
         return self.folder / "chain"
@@ -107,7 +112,7 @@ def find_newest(data_dir: Path) -> Run:
     """Return the newest run whose chain was saved. Raises ConfigError if there is none."""
     runs = find_runs(data_dir)
     for run in reversed(runs):
-        if run.record is not None and run.record.ledger == "anvil":
+        if run.is_resumable:
             return run
     ended = f"{len(runs)} runs in memory left no chain; " if runs else ""
     raise ConfigError(
@@ -132,7 +137,6 @@ def write_json(path: Path, document: dict[str, Any]) -> None:
 def find_newest_store(data_dir: Path) -> Path:
     """Return the newest run's store, whatever its ledger was. Raises ConfigError."""
     for run in reversed(find_runs(data_dir)):
-        is_devnet = run.record is not None and run.record.ledger == "anvil"
-        if is_devnet or run.store.is_dir():
+        if run.is_resumable or run.store.is_dir():
             return run.store
     raise ConfigError(f"no store in {data_dir}: run `flchain demo` first, or name one with --store")

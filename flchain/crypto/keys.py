@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from eth_account import Account
-from eth_account.hdaccount.mnemonic import Language, Mnemonic
+from eth_account.hdaccount.mnemonic import Mnemonic
+from eth_account.types import Language
 from eth_utils.address import is_hex_address, to_checksum_address
 
 from flchain.crypto.signing import LocalSigner
