@@ -5,7 +5,8 @@ import {Agent} from "../types/Types.sol";
 
 /// @title IAgentRegistry
 /// @notice Identities, roles, stake, unbonding and slashing.
-/// @dev An identity's id is the account that it registered with. Without a token there is no stake: then only
+/// @dev Warning: the token must neither charge fees nor rebase, since amounts are counted as they are sent.
+/// An identity's id is the account that it registered with. Without a token there is no stake: then only
 /// accounts on the allow-list may register, and a slash suspends until governance lifts it.
 interface IAgentRegistry {
     /// @notice Emitted when an identity registers.

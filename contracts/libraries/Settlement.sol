@@ -85,8 +85,7 @@ library Settlement {
         if (decision == Decision.Wrong) page.members[proposal.proposer].barredRound = round;
         Outcome outcome = _close(page, taskId, round, decision);
         if (outcome != Outcome.None) _end(page, taskId, outcome);
-        if (decision == Decision.Wrong) suite.agents.slashBond(proposal.proposer, bond);
-        else if (bond != 0) suite.agents.releaseBond(proposal.proposer, bond);
+        if (decision != Decision.Wrong && bond != 0) suite.agents.releaseBond(proposal.proposer, bond);
         if (outcome == Outcome.Finalized || outcome == Outcome.RejectedQuality) {
             _publish({
                 page: page,
@@ -99,6 +98,8 @@ library Settlement {
         } else if (outcome != Outcome.None) {
             suite.rewards.release(taskId);
         }
+        // Last, because it calls the token: whatever that calls in turn finds the round settled.
+        if (decision == Decision.Wrong) suite.agents.slashBond(proposal.proposer, bond);
     }
 
     function _publish(
