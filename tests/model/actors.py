@@ -95,7 +95,8 @@ class Scene:
     """Leaves of every proposed reward root."""
     moods: dict[tuple[TaskId, RoundId, int], str] = field(default_factory=dict)
     """How the committee sees each attempt."""
-    keys: int = 0
+    silences: dict[tuple[TaskId, RoundId, int], bool] = field(default_factory=dict)
+    """Attempts in which those whose turn it is do not propose."""
 
     @property
     def now(self) -> Timestamp:

@@ -155,10 +155,14 @@ def increase_stake(scene: Scene) -> Command:
 
 def drop_out(scene: Scene) -> Command | None:
     """Let the proposer of a live vote leave its tasks, then try to unbond."""
-    book = scene.get_book(scene.pick_task())
-    if not book.ballot.is_live:
+    proposers = [
+        book.proposal.proposer for book in scene.state.books.values() if book.ballot.is_live
+    ]
+    if not proposers:
         return None
-    return leave_or_unbond(scene, book.proposal.proposer)
+    # Whoever is nearest to unbonding goes on with it.
+    fewest = min(proposers, key=lambda address: scene.state.agents[address].duties)
+    return leave_or_unbond(scene, fewest)
 
 
 def leave_or_unbond(scene: Scene, address: Address) -> Command:
@@ -319,8 +323,8 @@ def build_odd_vote(scene: Scene, task_id: TaskId) -> Vote:
     """Return a vote with fields that may not fit together."""
     right = scene.get_book(task_id).proposal.proposal_id
     identity = scene.rng.choice([right] * 5 + [scene.draw_digest()])
-    verdict = scene.rng.choice(list(Verdict))
-    reason = scene.rng.choice([Reason.NONE, *Reason])
+    verdict = scene.rng.choice([*Verdict, 5, 255])
+    reason = scene.rng.choice([Reason.NONE, *Reason, 5, 255])
     counter = scene.rng.choice([ZERO_DIGEST, Digest(b"\1" * 32)])
     return Vote(identity, verdict, reason, counter, Bps(7), scene.draw_digest())
 
@@ -465,7 +469,7 @@ MEDDLING: dict[Phase, tuple[Draw, ...]] = {
     Phase.SUBMIT: (submit,),
     Phase.ATTEST: (attest, attest, at_random(attest_bundle)),
     Phase.PROPOSE: (propose, propose, propose_as_validator),
-    Phase.VOTE: (vote, vote, vote, at_random(vote_bundle), drop_out, drop_out),
+    Phase.VOTE: (vote, vote, vote, at_random(vote_bundle), drop_out, drop_out, drop_out),
 }
 GROUPS: list[tuple[int, tuple[Draw, ...]]] = [
     (8, (register, register_with_permit, increase_stake, retire, withdraw)),

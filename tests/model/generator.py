@@ -59,6 +59,7 @@ def _get_wait(scene: Scene) -> int:
     edges = {
         Phase.SUBMIT: book.round.submit_close,
         Phase.ATTEST: book.round.attest_close,
+        Phase.PROPOSE: scene.time + book.task.propose_window,
         Phase.VOTE: book.ballot.vote_close,
         Phase.ENDED: book.next_open_at,
     }

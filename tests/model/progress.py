@@ -213,10 +213,13 @@ def find_seats(scene: Scene, book: Book) -> list[Address]:
 
 
 def propose(scene: Scene, task_id: TaskId) -> Command | None:
-    """Let whoever's turn it is propose."""
+    """Let whoever's turn it is propose; in some attempts nobody does before all may."""
     book = scene.get_book(task_id)
     rank = rounds.get_rank(book, scene.now)
     holder = get_rank_holder(scene.state.config, book, task_id, rank)
+    attempt = (task_id, book.round.round, book.ballot.attempt)
+    if holder != ZERO_ADDRESS and scene.silences.setdefault(attempt, scene.rng.random() < 0.2):
+        return None
     active = [
         address
         for address, member in book.members.items()

@@ -93,11 +93,15 @@ def compute_decision(seats: int, ballot: Ballot) -> Decision:
 
 
 def is_whole(vote: Vote) -> bool:
-    """Return whether a vote says WRONG with reason and counter content, or neither."""
+    """Return whether a vote says WRONG with reason and counter content, or neither.
+
+    The contracts take any number as a verdict or a reason, so that unknown ones come here.
+    """
+    is_known = vote.verdict in set(Verdict) - {Verdict.NONE} and vote.reason in set(Reason)
     is_wrong = vote.verdict == Verdict.WRONG
     has_reason = vote.reason != Reason.NONE
     has_content = vote.counter_content_id != ZERO_DIGEST
-    return vote.verdict != Verdict.NONE and is_wrong == has_reason == has_content
+    return is_known and is_wrong == has_reason == has_content
 
 
 def verify_voting(state: State, env: Env, task_id: TaskId, number: RoundId) -> None:

@@ -5,12 +5,10 @@ from flchain.protocol.types import (
     Address,
     Digest,
     Phase,
-    Reason,
     RoundId,
     Seconds,
     TaskId,
     Timestamp,
-    Verdict,
     Wei,
 )
 
@@ -256,10 +254,10 @@ class AlreadyVoted(Revert, says="{validator} has voted on this attempt already")
 class InvalidVote(
     Revert, says="the validator must give a reason and its own content with WRONG and only then"
 ):
-    """Verdict, reason and counter content do not fit together."""
+    """Verdict, reason and counter content do not fit together, or are unknown."""
 
-    verdict: Verdict
-    reason: Reason
+    verdict: int
+    reason: int
 
 
 class InvalidBundle(Revert, says="the sender must bundle 1 to 32 entries, not {length}"):

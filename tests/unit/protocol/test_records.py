@@ -63,8 +63,9 @@ def get_plain_type(hint):
 
 def is_same_type(hint, entry):
     plain = get_plain_type(hint)
-    if entry["internalType"].startswith("enum "):
-        return issubclass(plain, IntEnum) and plain.__name__ == entry["internalType"].split()[1]
+    if isinstance(plain, type) and issubclass(plain, IntEnum):
+        # Where the ABI has a bare number, the contract checks its range itself.
+        return entry["internalType"] in {f"enum {plain.__name__}", "uint8"}
     if entry["type"].startswith("tuple") or entry["type"].endswith("[]"):
         return True
     expected = {"address": str, "bool": bool, "bytes": bytes}
