@@ -59,7 +59,7 @@ def answer(document):
 @pytest.fixture
 def node():
     server = Node()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     yield server
     server.shutdown()
