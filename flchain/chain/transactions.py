@@ -68,8 +68,18 @@ class TransactionSender:
         outcomes: dict[int, Sent | FlchainError] = {}
         for wave in _get_waves(transactions):
             outcomes.update(self._send_wave(wave))
-        self._waiter.wait([item for item in outcomes.values() if isinstance(item, Sent)])
+        sent = [item for item in outcomes.values() if isinstance(item, Sent)]
+        self._waiter.wait(sent)
+        self._forget_lost(sent)
         return [_get_answer(outcomes[index]) for index in range(len(transactions))]
+
+    def _forget_lost(self, sent: Sequence[Sent]) -> None:
+        """Ask for the nonce anew after a transaction that may have been dropped, by a fork too."""
+        for item in sent:
+            if isinstance(item.answer, AdapterError):
+                address = item.signed.signer.address
+                with self._nonces.hold([address]):
+                    self._nonces.set(address, None)
 
     def _send_wave(self, wave: Sequence[Outgoing]) -> dict[int, Sent | FlchainError]:
         """Send at most one transaction of each account, all in two round trips."""

@@ -24,6 +24,9 @@ class Node(ThreadingHTTPServer):
         self.respond = lambda document: (200, json.dumps(answer(document)).encode())
         self.headers = []
 
+    def handle_error(self, *_arguments):
+        """Say nothing of clients that have given up."""
+
     @property
     def url(self):
         return f"http://127.0.0.1:{self.server_address[1]}"

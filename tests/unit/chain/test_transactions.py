@@ -230,6 +230,17 @@ def test_send__stuck_at_the_cap__never_offers_more():
     assert [item.max_fee for item in node.pool] == [cap.max_fee]
 
 
+def test_send__dropped_by_the_node__next_one_takes_its_nonce():
+    node = FakeNode(is_automatic=False)
+    sender = build_sender(node, timeout=10.0)
+    with pytest.raises(AdapterError, match="not mined"):
+        sender.send(call(1), ALICE)
+    node.pool.clear()
+    node.is_automatic = True
+    sender.send(call(2), ALICE)
+    assert get_mined(node) == [(ALICE.address, 0, b"\2" * 4)]
+
+
 def test_send__base_fee_above_cap__waits_for_better_days():
     node = FakeNode(base_fee=10 * GWEI)
     with pytest.raises(AdapterError, match="above the limit") as caught:
