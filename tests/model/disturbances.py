@@ -1,94 +1,38 @@
 """Steps that honest participants would not take, or not now."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from flchain.chain.spec.agents import is_eligible
 from flchain.chain.spec.rounds import get_phase
 from flchain.chain.spec.tasks import is_enrolled, is_inactive_validator
 from flchain.protocol import calls, reserved
 from flchain.protocol.calls import Call
-from flchain.protocol.records import Member, Vote
-from flchain.protocol.types import (
-    ZERO_ADDRESS,
-    ZERO_DIGEST,
-    Address,
-    Bitmap,
-    Bps,
-    Digest,
-    Mode,
-    Phase,
-    Reason,
-    Role,
-    RoundId,
-    Seconds,
-    TaskId,
-    Verdict,
-    Wei,
-)
-from tests.model import progress
+from flchain.protocol.records import Member
+from flchain.protocol.types import Address, Bps, Phase, Role, RoundId, Seconds, TaskId, Wei
 from tests.model.actors import ADDRESSES, ETHER, FUNDS, Command, Scene, build_task
-from tests.model.progress import find_seats
-from tests.model.signed import sign_attestation, sign_permit, sign_vote
+from tests.model.picks import MAX_UINT96, pick_amount, pick_digest, pick_role
+from tests.model.round_disturbances import (
+    attest,
+    attest_bundle,
+    propose,
+    propose_as_validator,
+    submit,
+    vote,
+    vote_bundle,
+)
+from tests.model.signed import sign_permit
+from tests.model.task_variants import BROKEN_TASKS, SOUND_TASKS, TOO_LARGE
+from tests.model.token_disturbances import (
+    approve,
+    claim,
+    fund,
+    permit,
+    sweep,
+    transfer,
+    transfer_from,
+)
 
 Draw = Callable[[Scene], Command | None]
-MAX_UINT96 = Wei(2**96 - 1)
-BROKEN_TASKS: tuple[dict[str, object], ...] = (
-    {"orchestrator": ZERO_ADDRESS},
-    {"max_agents": 0},
-    {"max_agents": 1025},
-    {"min_agents": 0},
-    {"min_agents": 9},
-    {"min_survivors": 0},
-    {"min_survivors": 2},
-    {"min_validators": 0},
-    {"min_validators": 65},
-    {"w_max": 0},
-    {"coordinate_bound": 0},
-    {"max_attempts": 0},
-    {"max_attempts": 4},
-    {"propose_ranks": 0},
-    {"propose_ranks": 9},
-    {"max_share_bps": 0},
-    {"max_share_bps": 10_001},
-    {"participation_bps": 10_001},
-    {"max_rounds": 0},
-    {"max_rounds": 2**24},
-    {"submit_window": 0},
-    {"attest_window": 0},
-    {"propose_window": 0},
-    {"vote_window": 0},
-    {"claim_window": 0},
-    {"join_window": 1},
-    {"shares_window": 1},
-    {"check_window": 1},
-    {"unmask_window": 1},
-    {"forced_window": 1},
-    {"seat_window": 1},
-    {"mode": Mode.SECURE},
-    {"policy_digest": ZERO_DIGEST},
-    {"initial_state": ZERO_DIGEST},
-)
-TOO_LARGE: tuple[dict[str, object], ...] = (
-    {"coordinate_bound": 2**31 // 24 + 1},
-    {"coordinate_bound": 2**32 - 1, "max_agents": 1024, "w_max": 255},
-    {"vote_window": 38},
-    {"submit_window": 2**32 - 1, "vote_window": 2**32 - 1},
-)
-SOUND_TASKS: tuple[dict[str, object], ...] = (
-    {},
-    {"max_rounds": 1},
-    {"min_agents": 2, "min_survivors": 2},
-    {"min_validators": 4},
-    {"propose_ranks": 1, "max_attempts": 3},
-    {"proposal_bond": Wei(0), "open_delay": 0},
-    {"proposal_bond": Wei(10 * ETHER), "participation_bps": 10_000},
-    {"claim_delay": 0, "claim_window": 10, "round_reserve": Wei(0)},
-    {"coordinate_bound": 2**31 // 24, "max_rounds": 2**24 - 1},
-    {"vote_window": 37},
-    {"orchestrator": ADDRESSES["a1"], "max_agents": 1},
-    {"orchestrator": ADDRESSES["v1"], "propose_ranks": 2},
-)
 
 
 def draw_disturbance(scene: Scene) -> Command | None:
@@ -109,29 +53,6 @@ def at_random(build: Callable[[Scene], Call | None]) -> Draw:
         return None if call is None else (scene.pick_actor(), call)
 
     return draw
-
-
-def pick_digest(scene: Scene) -> Digest:
-    """Return a digest: new, zero, or one that was used before."""
-    used = sorted(scene.state.used_keys)
-    if used and scene.rng.random() < 0.4:
-        return scene.rng.choice(used)
-    return scene.rng.choice([scene.draw_digest(), scene.draw_digest(), ZERO_DIGEST])
-
-
-def pick_amount(scene: Scene) -> Wei:
-    """Return an amount: nothing, little, a stake, too much, or the largest there is."""
-    return Wei(scene.rng.choice([0, 1, 10 * ETHER, 20 * ETHER, 30 * ETHER, FUNDS * 2]))
-
-
-def pick_round(scene: Scene, task_id: TaskId) -> RoundId:
-    """Return the newest round, now and then another."""
-    newest = scene.get_book(task_id).round.round
-    return RoundId(scene.rng.choice([newest] * 6 + [0, newest + 1, max(newest - 1, 0)]))
-
-
-def pick_role(scene: Scene) -> int:
-    return scene.rng.choice([1, 1, 2, 2, 4, 4, 0, 3, 8, 255])
 
 
 def register(scene: Scene) -> Command:
@@ -259,171 +180,6 @@ def enrol(scene: Scene) -> Command:
         if name.startswith("a") and not is_enrolled(members.get(address, Member()))
     ]
     return scene.rng.choice(outside or [scene.pick_actor()]), calls.Enrol(task_id, Role.AGENT)
-
-
-def submit(scene: Scene) -> Command:
-    task_id = scene.pick_task()
-    digest = scene.rng.choice([scene.draw_digest(), scene.draw_digest(), ZERO_DIGEST])
-    weight = scene.rng.choice([0, 1, 8, 9, 255])
-    sender = scene.rng.choice([scene.pick_actor(), scene.pick_actor("a")])
-    return sender, calls.Submit(task_id, pick_round(scene, task_id), digest, weight)
-
-
-def pick_bitmap(scene: Scene) -> Bitmap:
-    bits = scene.rng.choice([0, 1, 2, 3, 5, 7, 15, 1 << 223, 1 << 224, (1 << 256) - 1])
-    return Bitmap(scene.rng.choice([(bits,), (bits,), (bits,), (), (bits, 0)]))
-
-
-def attest(scene: Scene) -> Command:
-    task_id = scene.pick_task()
-    sender = scene.rng.choice([scene.pick_actor(), *[scene.pick_actor("v")] * 3])
-    return sender, calls.Attest(task_id, pick_round(scene, task_id), pick_bitmap(scene))
-
-
-def attest_bundle(scene: Scene) -> Call:
-    task_id = scene.pick_task()
-    number = pick_round(scene, task_id)
-    entry = sign_attestation(scene, scene.pick_actor("v"), task_id, number, pick_bitmap(scene))
-    length = scene.rng.choice([0, 1, 1, 2, 32, 33])
-    return calls.AttestBundle(task_id, number, (entry,) * length)
-
-
-def propose(scene: Scene) -> Command:
-    """Let the wrong one propose, or the right one the wrong thing."""
-    task_id, rng = scene.pick_task(), scene.rng
-    book = scene.get_book(task_id)
-    call = progress.build_proposal(scene, task_id)
-    content = rng.choice(
-        [
-            call.content,
-            replace(call.content, state_digest=ZERO_DIGEST),
-            replace(call.content, aggregate_root=ZERO_DIGEST),
-            replace(call.content, reward_total=Wei(book.task.round_reserve + 1)),
-        ]
-    )
-    barred = [
-        address
-        for address, member in book.members.items()
-        if member.barred_round == book.round.round != 0
-    ]
-    is_open = get_phase(scene.state, task_id, scene.now) == Phase.PROPOSE
-    usual = progress.propose(scene, task_id) if is_open else None
-    holder = [usual[0]] * 4 if usual else []
-    sender = rng.choice([scene.pick_actor(), *holder, *barred])
-    return sender, calls.Propose(task_id, pick_round(scene, task_id), content)
-
-
-def propose_as_validator(scene: Scene) -> Command:
-    """Let a validator propose: it may, in the open window."""
-    task_id = scene.pick_task()
-    return scene.pick_actor("v"), progress.build_proposal(scene, task_id)
-
-
-def build_odd_vote(scene: Scene, task_id: TaskId) -> Vote:
-    """Return a vote with fields that may not fit together."""
-    right = scene.get_book(task_id).proposal.proposal_id
-    identity = scene.rng.choice([right] * 5 + [scene.draw_digest()])
-    verdict = scene.rng.choice([*Verdict, 5, 255])
-    reason = scene.rng.choice([Reason.NONE, *Reason, 5, 255])
-    counter = scene.rng.choice([ZERO_DIGEST, Digest(b"\1" * 32)])
-    return Vote(identity, verdict, reason, counter, Bps(7), scene.draw_digest())
-
-
-def vote(scene: Scene) -> Command:
-    task_id = scene.pick_task()
-    proposer = scene.get_book(task_id).proposal.proposer
-    own = [proposer] * 4 if proposer in find_seats(scene, scene.get_book(task_id)) else []
-    sender = scene.rng.choice([scene.pick_actor(), *[scene.pick_actor("v")] * 3, *own])
-    paper = build_odd_vote(scene, task_id)
-    return sender, calls.CastVote(task_id, pick_round(scene, task_id), paper)
-
-
-def vote_bundle(scene: Scene) -> Call:
-    task_id = scene.pick_task()
-    number = pick_round(scene, task_id)
-    build = scene.rng.choice([build_odd_vote, progress.build_vote])
-    proposer = scene.get_book(task_id).proposal.proposer
-    is_seated = proposer in find_seats(scene, scene.get_book(task_id))
-    voter = proposer if is_seated and scene.rng.random() < 0.5 else scene.pick_actor("v")
-    entry = sign_vote(scene, voter, task_id, number, build(scene, task_id))
-    length = scene.rng.choice([0, 1, 1, 2, 32, 33])
-    return calls.VoteBundle(task_id, number, (entry,) * length)
-
-
-def fund(scene: Scene) -> Command:
-    amount = scene.rng.choice([Wei(0), Wei(500), Wei(1_000), MAX_UINT96])
-    sender = scene.rng.choice([scene.pick_actor(), ADDRESSES["treasury"]])
-    return sender, calls.Fund(scene.pick_task(), amount)
-
-
-def claim(scene: Scene) -> Command | None:
-    """Claim something that is paid, unpaid, altered or never promised."""
-    if not scene.state.distributions and scene.rng.random() < 0.8:
-        return None
-    if not scene.state.distributions or scene.rng.random() < 0.1:
-        task_id = scene.pick_task()
-        return scene.pick_actor(), calls.Claim(
-            task_id, pick_round(scene, task_id), 0, scene.pick_actor(), Wei(1), ()
-        )
-    task_id, number = scene.rng.choice(list(scene.state.distributions))
-    root = scene.state.distributions[task_id, number].root
-    listed = scene.trees[root]
-    paid = [reward for reward in listed if (task_id, number, reward.index) in scene.state.claimed]
-    reward = scene.rng.choice(paid if paid and scene.rng.random() < 0.3 else listed)
-    call = progress.build_claim(scene, task_id, number, reward)
-    odd = scene.rng.choice(
-        [
-            call,
-            call,
-            replace(call, amount=Wei(call.amount + 1)),
-            replace(call, account=scene.pick_actor()),
-            replace(call, index=scene.rng.choice([63, 64, 300])),
-            replace(call, proof=(*call.proof, scene.draw_digest())),
-        ]
-    )
-    return scene.pick_actor(), odd
-
-
-def sweep(scene: Scene) -> Call | None:
-    if not scene.state.distributions and scene.rng.random() < 0.8:
-        return None
-    if not scene.state.distributions or scene.rng.random() < 0.1:
-        task_id = scene.pick_task()
-        return calls.Sweep(task_id, pick_round(scene, task_id))
-    return calls.Sweep(*scene.rng.choice(list(scene.state.distributions)))
-
-
-def approve(scene: Scene) -> Command | None:
-    addresses = scene.state.config.addresses
-    spender = scene.rng.choice(
-        [addresses.agent_registry, addresses.reward_distributor, scene.pick_actor(), ZERO_ADDRESS]
-    )
-    amount = scene.rng.choice([Wei(0), Wei(1_000), FUNDS])
-    return (scene.pick_actor(), calls.Approve(spender, amount)) if scene.has_token else None
-
-
-def permit(scene: Scene) -> Command | None:
-    if not scene.has_token:
-        return None
-    spender = scene.rng.choice([scene.pick_actor(), scene.pick_actor(), ZERO_ADDRESS])
-    return scene.pick_actor(), sign_permit(scene, scene.pick_actor(), spender, Wei(50))
-
-
-def transfer(scene: Scene) -> Command | None:
-    to = scene.rng.choice([scene.pick_actor(), scene.pick_actor(), ZERO_ADDRESS])
-    amount = scene.rng.choice([Wei(0), Wei(5), MAX_UINT96])
-    return (scene.pick_actor(), calls.Transfer(to, amount)) if scene.has_token else None
-
-
-def transfer_from(scene: Scene) -> Command | None:
-    if not scene.has_token:
-        return None
-    given = scene.state.token.allowances
-    mine = [(owner, spender) for owner, spender in given if spender in ADDRESSES.values()]
-    strangers = (scene.rng.choice([ZERO_ADDRESS, scene.pick_actor()]), scene.pick_actor())
-    owner, sender = scene.rng.choice([*mine, strangers])
-    to = scene.rng.choice([scene.pick_actor(), scene.pick_actor(), ZERO_ADDRESS])
-    return sender, calls.TransferFrom(owner, to, Wei(scene.rng.choice([0, 5, 5_000])))
 
 
 def call_reserved(scene: Scene) -> Call:

@@ -1,0 +1,61 @@
+"""Changes to the sound task: out of range, too large, or different and sound."""
+
+from flchain.protocol.types import ZERO_ADDRESS, ZERO_DIGEST, Mode, Wei
+from tests.model.actors import ADDRESSES, ETHER
+
+BROKEN_TASKS: tuple[dict[str, object], ...] = (
+    {"orchestrator": ZERO_ADDRESS},
+    {"max_agents": 0},
+    {"max_agents": 1025},
+    {"min_agents": 0},
+    {"min_agents": 9},
+    {"min_survivors": 0},
+    {"min_survivors": 2},
+    {"min_validators": 0},
+    {"min_validators": 65},
+    {"w_max": 0},
+    {"coordinate_bound": 0},
+    {"max_attempts": 0},
+    {"max_attempts": 4},
+    {"propose_ranks": 0},
+    {"propose_ranks": 9},
+    {"max_share_bps": 0},
+    {"max_share_bps": 10_001},
+    {"participation_bps": 10_001},
+    {"max_rounds": 0},
+    {"max_rounds": 2**24},
+    {"submit_window": 0},
+    {"attest_window": 0},
+    {"propose_window": 0},
+    {"vote_window": 0},
+    {"claim_window": 0},
+    {"join_window": 1},
+    {"shares_window": 1},
+    {"check_window": 1},
+    {"unmask_window": 1},
+    {"forced_window": 1},
+    {"seat_window": 1},
+    {"mode": Mode.SECURE},
+    {"policy_digest": ZERO_DIGEST},
+    {"initial_state": ZERO_DIGEST},
+)
+TOO_LARGE: tuple[dict[str, object], ...] = (
+    {"coordinate_bound": 2**31 // 24 + 1},
+    {"coordinate_bound": 2**32 - 1, "max_agents": 1024, "w_max": 255},
+    {"vote_window": 38},
+    {"submit_window": 2**32 - 1, "vote_window": 2**32 - 1},
+)
+SOUND_TASKS: tuple[dict[str, object], ...] = (
+    {},
+    {"max_rounds": 1},
+    {"min_agents": 2, "min_survivors": 2},
+    {"min_validators": 4},
+    {"propose_ranks": 1, "max_attempts": 3},
+    {"proposal_bond": Wei(0), "open_delay": 0},
+    {"proposal_bond": Wei(10 * ETHER), "participation_bps": 10_000},
+    {"claim_delay": 0, "claim_window": 10, "round_reserve": Wei(0)},
+    {"coordinate_bound": 2**31 // 24, "max_rounds": 2**24 - 1},
+    {"vote_window": 37},
+    {"orchestrator": ADDRESSES["a1"], "max_agents": 1},
+    {"orchestrator": ADDRESSES["v1"], "propose_ranks": 2},
+)
