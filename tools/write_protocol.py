@@ -85,7 +85,7 @@ def resolve(
     node: ast.AST, within: Callable[..., Any], known: dict[str, Callable[..., Any]]
 ) -> Callable[..., Any] | None:
     """Return the specification's function that a name or attribute refers to, if any."""
-    scope = inspect.getmodule(within).__dict__  # type: ignore[union-attr]  # functions have one
+    scope = inspect.getmodule(within).__dict__
     value: Any = None
     if isinstance(node, ast.Name):
         value = scope.get(node.id)
