@@ -7,7 +7,6 @@ import pytest
 
 import flchain
 
-
 # Imported before the guard against sockets is up: urllib3 binds one to learn about IPv6.
 FOUND = {name: getattr(flchain, name) for name in flchain.__all__}
 
