@@ -35,6 +35,7 @@ def main() -> None:
     context = Context("validator", ledger, store, signer, task_id)
     held_out = load_digits(*options["rows"])
     validator = Validator(context, terms, DenseTrainer(terms.policy.model.layers), held_out)
+    print("ready", flush=True)
     run_role(
         validator,
         Watch(ledger, task_id),

@@ -21,7 +21,6 @@ from flchain.protocol.events import (
     ModelPublished,
     ProposalVoided,
     RoundOpened,
-    UpdateSubmitted,
     VoteCast,
 )
 from flchain.protocol.types import Outcome, Reason, RoundId, Seconds, Verdict
@@ -60,11 +59,15 @@ def site(place):
         yield opened
 
 
-@pytest.fixture
-def keys(site):
-    """Members whom no other test has slashed."""
+def take_keys(site):
+    """Return members whom no other test has slashed."""
     start = 1 + MEMBERS * next(_turns)
     return site.keys[start : start + MEMBERS]
+
+
+@pytest.fixture
+def keys(site):
+    return take_keys(site)
 
 
 def start(site, place, keys, **options):
@@ -96,8 +99,8 @@ def is_sound(site, federation):
 
 
 @contextmanager
-def run_validators(site, place, federation, rounds=1) -> Iterator[list[subprocess.Popen]]:
-    """Run the federation's validators in processes of their own."""
+def run_validators(site, place, federation, rounds) -> Iterator[None]:
+    """Run the federation's validators in processes of their own, from before the first round."""
     numbers = {key.address: number for number, key in enumerate(site.keys)}
     children = []
     for place_in_line, validator in enumerate(federation.validators):
@@ -113,15 +116,16 @@ def run_validators(site, place, federation, rounds=1) -> Iterator[list[subproces
         }
         command = [sys.executable, str(ROOT / "tests/e2e/federation_child.py"), json.dumps(options)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        children.append(subprocess.Popen(command, env=environment))
+        children.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE))
     try:
-        yield children
+        assert [child.stdout.readline() for child in children] == [b"ready\n"] * len(children)
+        yield
         for child in children:
             assert child.wait(timeout=60) == 0
     finally:
         for child in children:
             child.kill()
-            child.wait()
+            child.communicate()
 
 
 def forge_reward(context, terms, inputs, result):
@@ -139,8 +143,7 @@ def forge_somewhere(section):
     """Return a forgery of one integer at a random place of a section of the state."""
 
     def forge(context, terms, inputs, result):
-        size = terms.policy.model.parameters
-        place = random.Random(context.task_id).randrange(size)
+        place = random.Random(context.task_id).randrange(terms.policy.model.parameters)
         print(f"the forged integer is {section}[{place}]")
         return forgeries.forge_section(section, place)(context, terms, inputs, result)
 
@@ -148,58 +151,82 @@ def forge_somewhere(section):
 
 
 WRONG_INTEGERS = {
-    "state": ("fedavg", forge_somewhere("params"), Reason.WRONG_MODEL),
-    "server state": ("mimelite", forge_somewhere("server/momentum"), Reason.WRONG_MODEL),
-    "reward root": ("fedavg", forge_reward, Reason.WRONG_AGGREGATE),
+    1: (forge_somewhere("params"), Reason.WRONG_MODEL),
+    2: (forge_somewhere("server/momentum"), Reason.WRONG_MODEL),
+    # The record behind the aggregate root lists the rewards, so it is what differs first.
+    3: (forge_reward, Reason.WRONG_AGGREGATE),
 }
+"""By round: what the orchestrator forges, and what every validator answers."""
 
 
-@pytest.mark.parametrize("name", WRONG_INTEGERS)
-def test_proposal_with_one_wrong_integer__is_rejected_and_the_next_proposer_finishes(
-    site, place, keys, name
-):
-    strategy, forge, reason = WRONG_INTEGERS[name]
-    behaviour = Behaviour(forge={ROUND: forge})
-    federation = start(site, place, keys, behaviour=behaviour, policy=make_policy(strategy))
+@pytest.fixture(scope="module")
+def lied_to(site, place):
+    """Three rounds with one wrong integer each, and validators in other processes."""
+    forge = {RoundId(number): forge for number, (forge, _) in WRONG_INTEGERS.items()}
+    schedule = replace(HASTY.schedule, attest_window=Seconds(20), vote_window=Seconds(20))
+    federation = start(
+        site,
+        place,
+        take_keys(site),
+        behaviour=Behaviour(forge=forge),
+        policy=make_policy("mimelite"),
+        preset=replace(HASTY, schedule=schedule),
+        rounds=3,
+    )
     before = get_stakes(federation)
-    with run_validators(site, place, federation):
+    with run_validators(site, place, federation, rounds=3):
         here = [federation.orchestrator, *federation.agents]
-        seen = federation.run_roles(here, lambda seen: is_over(seen, 1))
-    past = seen.past.rounds[ROUND]
-    wrong, right = past.proposals
-    assert wrong.proposer == federation.orchestrator.upkeep.context.signer.address
-    check_votes(federation, past, reason, right)
-    # The next proposer finishes the round on the same updates, and only its version appears.
-    assert past.outcome is Outcome.FINALIZED
-    assert right.proposer != wrong.proposer
-    assert right.survivor_root == wrong.survivor_root
-    assert len(get_task_events(federation, UpdateSubmitted)) == len(federation.agents)
-    published = get_task_events(federation, ModelPublished)
-    assert [(e.version, e.proposal_id) for e in published[1:]] == [(1, right.proposal_id)]
-    check_bonds(federation, before, wrong.proposer, right.proposer)
-    assert is_sound(site, federation)
+        seen = federation.run_roles(here, lambda seen: is_over(seen, 3))
+    return federation, seen.past, before
 
 
-def check_votes(federation, past, reason, right):
-    """Every validator, on its own, found the same fault and the same true result."""
-    votes = [vote for vote in past.votes if vote.attempt == 0]
+@pytest.mark.parametrize("number", WRONG_INTEGERS)
+def test_one_wrong_integer__is_rejected_and_the_next_proposer_finishes_the_round(lied_to, number):
+    federation, past, _ = lied_to
+    liar = federation.orchestrator.upkeep.context.signer.address
+    current = past.rounds[RoundId(number)]
+    wrong, right = current.proposals
+    votes = [vote for vote in current.votes if vote.attempt == 0]
+    # Every validator, on its own, found the same fault and the same true result.
     assert len(votes) == len(federation.validators)
+    reason = WRONG_INTEGERS[number][1]
     assert {(vote.vote.verdict, vote.vote.reason) for vote in votes} == {(Verdict.WRONG, reason)}
     assert {vote.vote.counter_content_id for vote in votes} == {right.content_id}
-    voided = get_task_events(federation, ProposalVoided)
-    assert [(e.attempt, e.is_proven_wrong) for e in voided] == [(0, True)]
+    # The next proposer finishes the round on the same updates.
+    assert current.outcome is Outcome.FINALIZED
+    assert wrong.proposer == liar != right.proposer
+    assert right.survivor_root == wrong.survivor_root
+    assert len(current.submissions) == len(federation.agents)
 
 
-def check_bonds(federation, before, liar, finisher):
-    """The liar's bond is burned, the finisher's came back, and nothing else was taken."""
+def test_one_wrong_integer__gives_no_version(lied_to):
+    federation, past, _ = lied_to
+    published = get_task_events(federation, ModelPublished)[1:]
+    right = [current.proposals[1].proposal_id for current in past.rounds.values()]
+    assert [(e.version, e.round, e.proposal_id) for e in published] == [
+        (number, number, proposal_id) for number, proposal_id in enumerate(right, 1)
+    ]
+
+
+def test_one_wrong_integer__costs_the_bond_by_the_rules_and_nothing_else(lied_to):
+    federation, past, before = lied_to
     bond = federation.terms.task.proposal_bond
+    liar = federation.orchestrator.upkeep.context.signer.address
+    voided = get_task_events(federation, ProposalVoided)
+    assert [(e.round, e.attempt, e.is_proven_wrong) for e in voided] == [
+        (number, 0, True) for number in WRONG_INTEGERS
+    ]
     slashed = [e for e in get_events(federation, AgentSlashed) if e.agent in before]
-    assert [(e.agent, e.amount) for e in slashed] == [(liar, bond)]
+    assert [(e.agent, e.amount) for e in slashed] == [(liar, bond)] * 3
     released = [e.agent for e in get_events(federation, BondReleased) if e.agent in before]
-    assert released == [finisher]
+    assert released == [current.proposals[1].proposer for current in past.rounds.values()]
     after = get_stakes(federation)
     taken = {account: before[account] - after[account] for account in before}
-    assert taken == {account: bond if account == liar else 0 for account in before}
+    assert taken == {account: 3 * bond if account == liar else 0 for account in before}
+
+
+def test_one_wrong_integer__leaves_a_chain_that_the_audit_confirms(site, lied_to):
+    assert is_sound(site, lied_to[0])
 
 
 def get_task_events(federation, kind):
