@@ -77,14 +77,14 @@ def get_place(federation, kind, number=2):
 def test_verify__honest_chain__is_sound_and_says_what_it_checked(site, federation):
     report = audit(site, federation)
     assert report.is_sound, report.failures
-    expected = {"blocks", "transactions", "code", "rules", "node", "state", "storage"}
+    expected = {"blocks", "transactions", "deployment", "code", "rules", "node", "state", "storage"}
     assert expected <= get_subjects(report)
     assert {"anchor", "quality"} == get_subjects(report, Status.NOTED)
 
 
 def test_verify__without_anchor__says_what_cannot_be_told(site, federation):
     noted = next(c for c in audit(site, federation).checks if c.subject == "anchor")
-    assert "made up a whole chain" in noted.detail
+    assert "a whole chain of its own" in noted.detail
 
 
 def test_verify__anchor_on_the_chain__is_sound(site, federation):

@@ -5,6 +5,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from eth_utils.crypto import keccak
+
 from flchain.chain.proofs.fields import (
     Raw,
     decode_data,
@@ -71,6 +73,14 @@ def fetch_whole_storage(rpc: Rpc, address: Address, storage_root: bytes) -> dict
         return None
     is_whole = compute_storage_root(slots, keeps_zeros=True) == storage_root
     return slots if is_whole else None
+
+
+def fetch_code(rpc: Rpc, header: Header, address: Address, account: Account) -> bytes:
+    """Return a contract's code. Raises ProofError unless it hashes to the account's code hash."""
+    code = decode_data({"code": rpc.call("eth_getCode", address, hex(header.number))}, "code")
+    if keccak(code) != account.code_hash:
+        raise ProofError(f"the node's code of {address} is not the one that its state commits to")
+    return code
 
 
 def read_slots(rpc: Rpc, header: Header, address: Address, slots: Sequence[int]) -> dict[int, int]:

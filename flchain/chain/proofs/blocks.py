@@ -44,8 +44,8 @@ class Block:
 class BlockProofError(ProofError):
     """Something about a block does not fit its hash."""
 
-    def __init__(self, number: int, message: str) -> None:
-        """Take the block's number and what is wrong."""
+    def __init__(self, number: int | None, message: str) -> None:
+        """Take the block's number, None for the newest one, and what is wrong."""
         super().__init__(message)
         self.number = number
 
@@ -152,7 +152,7 @@ def _read_header(answer: Any, number: int | None) -> Header:
     try:
         header = decode_header(decode_object(answer, "block"))
     except (ProofError, EncodingError) as error:
-        raise BlockProofError(-1 if number is None else number, str(error)) from error
+        raise BlockProofError(number, str(error)) from error
     if number is not None and header.number != number:
         raise BlockProofError(number, f"block {number}: the node sends block {header.number}")
     return header

@@ -66,6 +66,8 @@ class Transaction:
     to: Address | None
     data: bytes
     value: int
+    chain_id: int | None
+    """None in transactions from before EIP-155, which are valid on every chain."""
 
 
 def decode_transaction(raw: Raw) -> Transaction:
@@ -87,6 +89,7 @@ def decode_transaction(raw: Raw) -> Transaction:
         to=_decode_recipient(raw),
         data=decode_data(raw, "input"),
         value=decode_quantity(raw, "value"),
+        chain_id=decode_quantity(raw, "chainId") if kind else _decode_parity(raw, kind)[1],
     )
     _verify_claims(raw, transaction)
     return transaction

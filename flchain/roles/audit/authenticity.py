@@ -31,9 +31,9 @@ Rounds = Mapping[tuple[TaskId, Version], RoundId]
 
 _STATE_ATTEMPTS = 5
 _NO_ANCHOR = (
-    "no --anchor was given: everything fits together, but a node that made up a whole chain, "
-    "accounts and all, can't be told from the real one. Give the hash of a block that you know "
-    "from elsewhere, or compare the head's hash, to rule that out"
+    "none was given. A node can't forge a signature, but it could leave out or reorder calls, or "
+    "show a whole chain of its own with accounts of its own, and all here would fit. Only the "
+    "hash of a block that you know from elsewhere rules that out: give it with --anchor"
 )
 
 
@@ -89,8 +89,8 @@ class ChainAudit:
         try:
             return self._prove()
         except BlockProofError as error:
-            number = self._find_round(error.number)
-            self.findings.failed(f"block {error.number}", str(error), number)
+            subject = "newest block" if error.number is None else f"block {error.number}"
+            self.findings.failed(subject, str(error), self._find_round(error.number))
         except (ProofError, EncodingError) as error:
             self.findings.failed("chain", str(error))
         self.findings.noted("chain", "nothing else was checked: its evidence would prove nothing")
@@ -129,7 +129,9 @@ class ChainAudit:
         steps = sum(len(block.steps) for block in walk.blocks)
         text = f"{steps}, with their receipts, give the roots of {len(walk.blocks)} blocks"
         self.findings.passed("transactions", f"{text}; every sender recovered from its signature")
-        self.findings.passed("code", "the contracts were created with this version's code")
+        self.findings.passed(
+            "deployment", "created with this version's code, wired as it should be"
+        )
         if walk.is_replayed and walk.replay is not None:
             text = f"{walk.replay.calls} calls give the {len(walk.events)} events that were logged"
             refused = walk.replay.refused
@@ -203,7 +205,7 @@ class ChainAudit:
         if later:
             self.findings.noted("anchor", f"{later} later blocks build on it, by the node's word")
 
-    def _find_round(self, block: int) -> RoundId | None:
+    def _find_round(self, block: int | None) -> RoundId | None:
         """Return the round that a block fell into, by the node's own account of it."""
         try:
             opened = self.ledger.get_events(

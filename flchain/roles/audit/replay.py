@@ -114,8 +114,10 @@ class Replay:
             )
 
     def _apply_call(self, header: Header, step: Step, name: str) -> None:
-        transaction = step.transaction
-        call = None
+        transaction, call = step.transaction, None
+        if transaction.chain_id not in {None, self.deployment.config.chain_id}:
+            text = f"{name} was sent a transaction that was signed for chain {transaction.chain_id}"
+            raise self._build_error(header, call, text)
         try:
             call = decode_call(name, transaction.data)
             made = process(self.state, Env(transaction.sender, header.timestamp), call)

@@ -8,7 +8,14 @@ one to name the one that was altered.
 from collections.abc import Iterator
 
 from flchain.chain.contracts import get_contract_names
-from flchain.chain.proofs.accounts import fetch_slots, fetch_whole_storage, read_slots
+from flchain.chain.proofs.accounts import (
+    fetch_account,
+    fetch_code,
+    fetch_slots,
+    fetch_whole_storage,
+    read_slots,
+)
+from flchain.chain.proofs.code import list_constants, verify_code
 from flchain.chain.proofs.storage import Remembered, Slot, Slots, compute_storage
 from flchain.chain.proofs.tries import compute_storage_root
 from flchain.chain.rpc import Rpc, RpcError
@@ -21,6 +28,30 @@ _TOKEN = "LocalToken"  # noqa: S105 - a contract's name, no secret
 
 Difference = tuple[TaskId | None, RoundId | None, str, str]
 """Task and round as far as they are known, the object, and what differs."""
+
+
+def audit_code(rpc: Rpc, chain: ProvenChain, findings: Findings) -> None:
+    """Compare the code of every contract and library with what its creation left."""
+    if not chain.accounts:
+        findings.noted("code", "not compared: the node gives no proofs of it")
+        return
+    deployment = chain.replay.deployment
+    names = get_contract_names(deployment.config.addresses)
+    if deployment.mints is None:
+        names.pop(deployment.config.addresses.token)
+    names |= {address: name for name, address in deployment.libraries.items()}
+    wrong = 0
+    for address, name in names.items():
+        try:
+            account = chain.accounts.get(address) or fetch_account(rpc, chain.head, address)
+            code = fetch_code(rpc, chain.head, address, account)
+            verify_code(name, code, list_constants(deployment, address))
+        except (ProofError, EncodingError, RpcError) as error:
+            wrong += 1
+            findings.failed(f"code of {name}", str(error))
+    if not wrong:
+        text = f"{len(names)} contracts and libraries have this version's code"
+        findings.passed("code", f"{text} in block {chain.head.number}")
 
 
 def audit_storage(rpc: Rpc, chain: ProvenChain, task_id: TaskId, findings: Findings) -> None:

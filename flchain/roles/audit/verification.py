@@ -14,7 +14,7 @@ from flchain.roles.audit.evidence import Evidence, gather_evidence
 from flchain.roles.audit.readings import audit_readings
 from flchain.roles.audit.reexecution import Progress, Reexecution, audit_rounds
 from flchain.roles.audit.report import AuditReport, Findings
-from flchain.roles.audit.storage import audit_storage
+from flchain.roles.audit.storage import audit_code, audit_storage
 from flchain.roles.terms import Terms, verify_terms
 from flchain.storage.base import ContentStore
 from flchain.storage.cid import cid_from_digest
@@ -62,6 +62,7 @@ def _audit_state(rpc: Rpc, chain: ProvenChain, evidence: Evidence, findings: Fin
     """Compare the node's other answers with what is proven."""
     addresses = chain.replay.state.config.addresses
     audit_candour(rpc, addresses, chain.blocks, evidence.find_round, findings)
+    audit_code(rpc, chain, findings)
     if chain.is_replayed:
         audit_readings(rpc, chain, evidence.task_id, findings)
         audit_storage(rpc, chain, evidence.task_id, findings)
