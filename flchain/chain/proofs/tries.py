@@ -8,7 +8,7 @@ from eth_utils.crypto import keccak
 from rlp.exceptions import RLPException
 from trie import HexaryTrie
 from trie.constants import BLANK_NODE_HASH
-from trie.exceptions import BadTrieProof
+from trie.exceptions import BadTrieProof, InvalidNode, ValidationError
 
 from flchain.chain.proofs.fields import encode_integer
 from flchain.protocol.errors import ProofError
@@ -89,7 +89,7 @@ def _follow(root: bytes, key: bytes, proof: Sequence[bytes]) -> bytes:
         return bytes(HexaryTrie.get_from_proof(root, key, [rlp.decode(node) for node in proof]))
     except BadTrieProof as error:
         raise ProofError(f"the proof does not lead to the root {root.hex()}") from error
-    except (RLPException, ValueError, TypeError) as error:
+    except (RLPException, ValidationError, InvalidNode, ValueError, TypeError) as error:
         raise ProofError(f"the proof is malformed: {error}") from error
 
 
