@@ -7,7 +7,7 @@ import pytest
 from flchain.config import Secret, load_settings
 from flchain.protocol.errors import ConfigError
 
-HOME = Path("/home/somebody")
+HOME = Path("/nowhere/somebody")
 
 
 def load(folder, options=None, environment=None):
