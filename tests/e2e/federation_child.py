@@ -8,8 +8,6 @@ import json
 import sys
 from pathlib import Path
 
-import federation
-
 from flchain.chain.address_book import load_address_book
 from flchain.chain.ethereum import EthereumLedger
 from flchain.chain.rpc import HttpRpc
@@ -24,6 +22,7 @@ from flchain.roles.terms import load_terms
 from flchain.roles.upkeep import is_over
 from flchain.roles.validator import Validator
 from flchain.storage.disk import DiskStore
+from tests.e2e import federation
 
 
 def main() -> None:

@@ -85,7 +85,7 @@ def test_fetch__manifest_describes_other_bytes__is_malformed(
 ) -> None:
     sealed = seal()
     Archive(store).publish(sealed, "pin")
-    forged = dataclasses.replace(sealed.manifest, **field)  # type: ignore[arg-type]
+    forged = dataclasses.replace(sealed.manifest, **field)
     digest = publish_block(store, encode_manifest(forged))
     with pytest.raises(MalformedPayload):
         Archive(store).fetch(digest, max_size=100)

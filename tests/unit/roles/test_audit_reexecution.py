@@ -250,7 +250,9 @@ def test_audit__round_rejected_for_quality__is_executed_again():
 
 
 def test_audit__aborted_round__is_noted():
-    federation = make_memory_federation(rounds=1, behaviour=Behaviour(absent={0: [1], 1: [1]}))
+    federation = make_memory_federation(
+        rounds=1, behaviour=Behaviour(absent={0: [RoundId(1)], 1: [RoundId(1)]})
+    )
     seen = federation.run(1)
     assert seen.past.rounds[RoundId(1)].outcome is Outcome.ABORTED_TOO_FEW
     report = audit(federation)
