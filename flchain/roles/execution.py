@@ -8,6 +8,8 @@ counts on nothing else.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from eth_utils.address import is_checksum_address
+
 from flchain.crypto.merkle import compute_root
 from flchain.learning.aggregation import (
     Aggregate,
@@ -32,6 +34,7 @@ from flchain.roles.terms import Terms, seal_state_bytes
 
 FORMAT = "flchain-round-v1"
 MAX_RECORD_SIZE = 1 << 20
+_MAX_DIGITS = len(str(2**96 - 1))
 HEADER_ALLOWANCE = 1 << 17
 """Bytes that an update may have beyond its integers."""
 
@@ -196,10 +199,14 @@ def fetch_rewards(archive: Archive, aggregate_root: Digest) -> tuple[Reward, ...
 
 def _decode_reward(index: int, row: object) -> Reward:
     match row:
-        case [str(account), str(amount)] if amount.isdecimal():
+        case [str(account), str(amount)] if is_checksum_address(account) and _is_amount(amount):
             return Reward(index, Address(account), Wei(int(amount)))
         case _:
-            raise EncodingError(f"round record: reward {index} is not [account, amount]")
+            raise EncodingError(f"round record: reward {index} is not [account, amount in wei]")
+
+
+def _is_amount(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS
 
 
 def _compute_rewards(terms: Terms, inputs: RoundInputs, aggregate: Aggregate) -> tuple[Reward, ...]:
