@@ -207,6 +207,10 @@ def _start(
         folder.set_process(process)
         devnet = Devnet(folder, process, Identity(options.chain_id, options.mnemonic), child)
         if _is_up(devnet, folder):
+            if timestamp is not None:
+                # A saved head's state root may count slots that were set to zero, which a loaded
+                # chain no longer has: only a new block's root is one that proofs lead to.
+                devnet.control.mine()
             return devnet
         wish = 0  # somebody took the port in between
     raise AdapterError("Anvil finds no free port on 127.0.0.1", is_retryable=True)
