@@ -1,10 +1,16 @@
 """Hypothesis profiles and the guard that keeps pure tests off the network."""
 
 import os
+import signal
 import socket
 
 import pytest
 from hypothesis import settings
+
+# A shell ignores SIGINT for what it starts in the background, and children inherit that: then a
+# test that interrupts one would wait for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No deadline: two workers share two cores with whatever else runs, and a slow example is no bug.
 settings.register_profile("dev", max_examples=50, deadline=None)
