@@ -25,6 +25,7 @@ from flchain.chain.base import Ledger
 from flchain.chain.deployment import RpcDeployer, deploy_suite
 from flchain.chain.devnet import DevnetConfig, start_devnet
 from flchain.chain.ethereum import EthereumLedger
+from flchain.chain.memory import MemoryLedger
 from flchain.chain.rpc import HttpRpc
 from flchain.learning.aggregation import compute_initial_state
 from flchain.learning.data import load_mnist, partition_dirichlet
@@ -33,6 +34,7 @@ from flchain.learning.presets import load_preset
 from flchain.learning.training import build_plan, get_trainer
 from flchain.protocol.params import LOCAL
 from flchain.protocol.types import TaskId
+from flchain.roles.archive import Archive
 from flchain.roles.context import Notice
 from flchain.roles.observation import Observation, Watch
 from flchain.roles.simulation import (
@@ -101,7 +103,10 @@ def measure_federation(
     """Return milliseconds per agent and round beside training, in all and by action."""
     task_id = found_federation(ledger, store, cast, scenario)
     notices: list[Notice] = []
-    federation = build_federation(ledger, store, cast, scenario, task_id, report=notices.append)
+    archive = Archive(store) if isinstance(ledger, MemoryLedger) else None
+    federation = build_federation(
+        ledger, store, cast, scenario, task_id, report=notices.append, archive=archive
+    )
     while not is_everybody_active(ledger, task_id, cast):
         wait(clock)
     for validator in federation.validators:

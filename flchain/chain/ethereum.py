@@ -68,6 +68,7 @@ class EthereumLedger:
         self._rpc = rpc
         self._book = book
         self._sender = TransactionSender(rpc, book.chain_id, policy)
+        self._epoch_length: Seconds | None = None
 
     @property
     def chain_id(self) -> int:
@@ -169,7 +170,9 @@ class EthereumLedger:
 
     def get_epoch_length(self) -> Seconds:
         """Return the length of an epoch."""
-        return Seconds(self._read("AgentRegistry", "epochLength"))
+        if self._epoch_length is None:  # immutable in the contract
+            self._epoch_length = Seconds(self._read("AgentRegistry", "epochLength"))
+        return self._epoch_length
 
     def get_task(self, task_id: TaskId) -> Task:
         """Return a task's parameters. Raises UnknownTask if there is none."""

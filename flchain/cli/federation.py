@@ -16,6 +16,7 @@ from flchain.cli.tally import PhaseClock, Tally, meter
 from flchain.protocol.events import RewardClaimed
 from flchain.protocol.types import Address, TaskId, Version, Wei
 from flchain.roles.agent import Agent
+from flchain.roles.archive import Archive
 from flchain.roles.context import Notice
 from flchain.roles.daemon import run_federation
 from flchain.roles.observation import Observation, Watch
@@ -39,7 +40,7 @@ WORKERS = 2
 class Venue:
     """Where a federation runs. `idle` lets time pass; `measure` returns bytes on disk.
 
-    `rpc_url` is empty for a ledger in memory.
+    `rpc_url` is empty for a ledger in memory; only there do the roles share an archive.
     """
 
     ledger: Ledger
@@ -48,6 +49,7 @@ class Venue:
     idle: Callable[[], None]
     measure: Callable[[], int]
     rpc_url: str = ""
+    archive: Archive | None = None
 
 
 @dataclass
@@ -136,7 +138,13 @@ def play(
 def run_here(plan: Plan, venue: Venue, task_id: TaskId, progress: Progress) -> Observation:
     """Run every role in this process."""
     federation = build_federation(
-        venue.ledger, venue.store, venue.cast, plan.scenario, task_id, report=progress.note
+        venue.ledger,
+        venue.store,
+        venue.cast,
+        plan.scenario,
+        task_id,
+        report=progress.note,
+        archive=venue.archive,
     )
     for validator in federation.validators:
         validator.endorse()

@@ -18,6 +18,7 @@ from flchain.cli.runs import Run, RunRecord
 from flchain.cli.session import BOOK
 from flchain.crypto.signing import Signer
 from flchain.protocol.params import NetworkParams
+from flchain.roles.archive import Archive
 from flchain.roles.simulation import (
     SimulatedClock,
     build_memory_ledger,
@@ -79,7 +80,14 @@ def open_memory_venue(plan: Plan, run: Run, *, is_stored: bool) -> Iterator[Venu
     ledger = build_memory_ledger(cast, plan.scenario.preset, clock)
     store: ContentStore = DiskStore(run.store) if is_stored else make_memory_store(clock)
     try:
-        yield Venue(ledger, store, cast, idle=clock.advance, measure=run.measure)
+        yield Venue(
+            ledger,
+            store,
+            cast,
+            idle=clock.advance,
+            measure=run.measure,
+            archive=None if is_stored else Archive(store),
+        )
     finally:
         store.close()
 

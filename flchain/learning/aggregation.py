@@ -185,4 +185,5 @@ def _read_update(
 def _compute_mean(section: Int64, total: int, policy: Policy) -> Int64:
     clipped = clip_norm(centre(section), policy.update.clip * total)
     # Sums are below 2^31 and the shift is at least 12, so this stays below 2^51.
-    return divide_half_up(clipped << (STATE_BITS - policy.update.shift), total)
+    clipped <<= STATE_BITS - policy.update.shift
+    return divide_half_up(clipped, total)

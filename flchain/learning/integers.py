@@ -11,10 +11,9 @@ import numpy as np
 from flchain.learning.parameters import Int32, Int64
 
 # Small enough for temporaries to stay in the processor's cache.
-_CHUNK = 1 << 13
+_CHUNK = 1 << 14
 _HALF_BITS = 20
-# A chunk's sum of squares of values below this is below 2^61.
-_SMALL = 1 << 24
+_EXACT = 1 << 53
 _RATIO_BITS = 30
 
 
@@ -23,12 +22,18 @@ def divide_half_up(numerator: Int64, divisor: int) -> Int64:
 
     `divisor` is positive; |numerator| + divisor must stay below 2^62.
     """
-    return (2 * numerator + divisor) // (2 * divisor)
+    quotient = 2 * numerator
+    quotient += divisor
+    quotient //= 2 * divisor
+    return quotient
 
 
 def centre(total: Int64) -> Int64:
     """Return the value congruent to `total` modulo 2^32 in [-2^31, 2^31)."""
-    return ((total + (1 << 31)) & ((1 << 32) - 1)) - (1 << 31)
+    centred = total + (1 << 31)
+    centred &= (1 << 32) - 1
+    centred -= 1 << 31
+    return centred
 
 
 def add_scaled(total: Int64, vector: Int32, factor: int) -> None:
@@ -42,13 +47,13 @@ def add_scaled(total: Int64, vector: Int32, factor: int) -> None:
 def compute_squared_norm(vector: Int32 | Int64) -> int:
     """Return the exact sum of squares of values of at most 2^40 in magnitude.
 
-    Each value is split as a * 2^20 + b with 0 <= b < 2^20, so that the sums over a chunk of
-    2^13 values stay below 2^53.
+    A sum of integers below 2^53 is exact in float64, in any order, and much faster there than in
+    int64. Where a chunk's sum may be larger, each value is split as a * 2^20 + b.
     """
-    return sum(
-        _square_chunk(vector[start : start + _CHUNK].astype(np.int64))
-        for start in range(0, len(vector), _CHUNK)
-    )
+    largest = max(int(vector.max()), -int(vector.min())) if len(vector) else 0
+    is_small = largest * largest * _CHUNK <= _EXACT
+    chunks = (vector[start : start + _CHUNK] for start in range(0, len(vector), _CHUNK))
+    return sum(_square_small(chunk) if is_small else _square_large(chunk) for chunk in chunks)
 
 
 def clip_norm(vector: Int64, limit: int) -> Int64:
@@ -71,10 +76,14 @@ def saturate(vector: Int64, limit: int) -> Int64:
     return np.clip(vector, -limit, limit)
 
 
-def _square_chunk(chunk: Int64) -> int:
-    # The product of int64 vectors is an integer loop of numpy's; BLAS has floats only.
-    if max(int(chunk.max()), -int(chunk.min())) < _SMALL:
-        return int(chunk @ chunk)
-    high, low = chunk >> _HALF_BITS, chunk & ((1 << _HALF_BITS) - 1)
+def _square_small(chunk: Int32 | Int64) -> int:
+    exact = chunk.astype(np.float64)
+    return int(exact @ exact)
+
+
+def _square_large(chunk: Int32 | Int64) -> int:
+    # Both halves are at most 2^20, so that their products' sums stay below 2^54.
+    wide = chunk.astype(np.int64)
+    high, low = wide >> _HALF_BITS, wide & ((1 << _HALF_BITS) - 1)
     squares = (int(high @ high) << _HALF_BITS) + (int(high @ low) << 1)
     return (squares << _HALF_BITS) + int(low @ low)

@@ -30,18 +30,23 @@ def quantise(vector: Float32, rules: UpdateSpec, rng: np.random.Generator) -> In
     `rules.coordinate_bound`. Raises EncodingError on NaN or infinity.
     """
     scaled = np.asarray(vector, np.float64) * float(1 << rules.shift)
-    if not np.isfinite(scaled).all():
-        raise EncodingError(
-            "the update holds NaN or infinity; clean the data or lower the learning rate"
-        )
     # Rounding moves each coordinate by less than one, hence the vector by less than sqrt(d).
     scaled = _clip_norm(scaled, rules.clip - math.isqrt(scaled.size) - 1)
     bound = rules.coordinate_bound
-    rounded = np.floor(np.clip(scaled, -bound, bound) + rng.random(scaled.size))
-    quantised: Int32 = np.clip(rounded, -bound, bound).astype(np.int32)
+    np.clip(scaled, -bound, bound, out=scaled)
+    scaled += rng.random(scaled.size)
+    np.floor(scaled, out=scaled)
+    # What was just below the bound may have been rounded past it.
+    quantised: Int32 = np.minimum(scaled, bound, out=scaled).astype(np.int32)
     return quantised
 
 
 def _clip_norm(vector: NDArray[np.float64], limit: int) -> NDArray[np.float64]:
-    norm = math.sqrt(float(np.square(vector).sum()))
+    squared = float(np.square(vector).sum())
+    # A sum of squares is finite only if every term is.
+    if not math.isfinite(squared):
+        raise EncodingError(
+            "the update holds NaN or infinity; clean the data or lower the learning rate"
+        )
+    norm = math.sqrt(squared)
     return vector * (limit / norm) if norm > limit else vector

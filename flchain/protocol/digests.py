@@ -4,6 +4,7 @@ All are keccak-256 over the standard ABI encoding.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from eth_abi.abi import encode
 from eth_abi.exceptions import EncodingError as AbiEncodingError
@@ -20,6 +21,8 @@ WORD = 224
 _COMMITMENT_MASK = 2**240 - 1
 
 
+# Asked for again and again with the same arguments; ABI encoding is most of the time.
+@lru_cache(maxsize=1024)
 def round_key(chain_id: int, round_manager: Address, task_id: TaskId, number: RoundId) -> Digest:
     """Return the domain value of a round: in every signature, vote and blob of it."""
     return _hash(
@@ -75,6 +78,7 @@ def proposer_seed(key: Digest, attempt: int) -> int:
     return int.from_bytes(_hash(("bytes32", "uint8"), (key, attempt)), "big")
 
 
+@lru_cache(maxsize=8192)
 def reward_leaf(
     chain_id: int, distributor: Address, key: Digest, *, index: int, account: Address, amount: Wei
 ) -> Digest:

@@ -118,14 +118,14 @@ def verify_binding(manifest: Manifest, **expected: str | bytes) -> None:
     Bytes are compared with the field's hex, addresses without regard to case:
     `verify_binding(manifest, kind="update", round_key=key, agent=address)`.
     """
-    actual = asdict(manifest)
     for name, value in expected.items():
+        actual = getattr(manifest, name)
         wanted = value.hex() if isinstance(value, bytes) else value
         wanted = wanted.lower() if name == "agent" else wanted
-        if actual[name] != wanted:
+        if actual != wanted:
             raise ProofError(
                 f"{manifest.kind} {manifest.cid}: the manifest's {name} is "
-                f"{actual[name]!r}, expected {wanted!r}"
+                f"{actual!r}, expected {wanted!r}"
             )
 
 

@@ -41,6 +41,7 @@ class Agent:
     upkeep: Upkeep | None = None
     claims_at_once: bool = False
     _paid: set[RoundId] = field(default_factory=set)
+    _made: tuple[RoundId, Sealed] | None = None
 
     def tick(self, seen: Observation) -> bool:
         """Do what is due; return whether something was done."""
@@ -82,6 +83,7 @@ class Agent:
         number = seen.round.round
         update = self._load_update(number) or self._make_update(seen)
         self.context.journal.write(_name_entry(number), update.payload)
+        self._made = (number, update)
         weight = compute_weight(len(self.data), self.terms.policy)
         self.context.send(Submit(self.context.task_id, number, update.digest, weight), number)
 
@@ -90,6 +92,8 @@ class Agent:
         payload = self.context.journal.read(_name_entry(number))
         if payload is None or payload == _SERVED.encode():
             return None
+        if self._made and self._made[0] == number:
+            return self._made[1]
         return self._seal(payload, number)
 
     def _make_update(self, seen: Observation) -> Sealed:

@@ -23,7 +23,7 @@ from flchain.protocol.manifest import (
 from flchain.protocol.types import Digest
 from flchain.storage.base import ContentStore
 from flchain.storage.cid import cid_from_digest, compute_raw_cid, decode_cid
-from flchain.storage.errors import ContentCorrupt
+from flchain.storage.errors import ContentCorrupt, ContentUnavailable
 from flchain.storage.unixfs import build_blocks
 
 
@@ -68,9 +68,10 @@ class Archive:
     def publish(self, sealed: Sealed, pin: str) -> Digest:
         """Store the payload, then the manifest, under one pin; return the manifest's digest."""
         block = encode_manifest(sealed.manifest)
-        self.store.add(sealed.payload, pin=pin)
-        self.store.put_block(block, pin)
         digest = compute_raw_cid(block).digest
+        if not (self._get_kept(digest) and self._pin(sealed, pin)):
+            self.store.add(sealed.payload, pin=pin)
+        self.store.put_block(block, pin)
         self._keep(digest, sealed.manifest, sealed.payload)
         return digest
 
@@ -92,6 +93,14 @@ class Archive:
             raise
         except (EncodingError, ProofError) as error:
             raise MalformedPayload(f"{digest.hex()}: {error}") from error
+
+    def _pin(self, sealed: Sealed, pin: str) -> bool:
+        """Return whether the payload was there already and has got one more name."""
+        try:
+            self.store.pin(decode_cid(sealed.manifest.cid), pin)
+        except ContentUnavailable:
+            return False
+        return True
 
     def _read(self, digest: Digest, manifest: Manifest) -> bytes:
         payload = self.store.read(decode_cid(manifest.cid), max_size=manifest.length)

@@ -52,11 +52,13 @@ class Context:
     journal: Journal = field(default_factory=MemoryJournal)
     report: Report = ignore_notice
     stopwatch: Callable[[], float] = time.perf_counter
+    shared_archive: Archive | None = None
+    """Given to roles that live in one process and trust it; they verify each payload once."""
 
     @cached_property
     def archive(self) -> Archive:
         """The store's payloads, with those at hand that this role has verified."""
-        return Archive(self.store)
+        return self.shared_archive or Archive(self.store)
 
     @property
     def ids(self) -> LedgerIds:

@@ -21,6 +21,7 @@ from flchain.protocol.params import ETHER, Preset
 from flchain.protocol.policy import Policy
 from flchain.protocol.types import Address, Role, TaskId, Timestamp, Wei
 from flchain.roles.agent import Agent
+from flchain.roles.archive import Archive
 from flchain.roles.context import Context, Report, ignore_notice
 from flchain.roles.journal import Journal, MemoryJournal
 from flchain.roles.membership import enrol, register
@@ -171,13 +172,20 @@ def build_federation(
     *,
     report: Report = ignore_notice,
     open_journal: Callable[[Address], Journal] = lambda _: MemoryJournal(),
+    archive: Archive | None = None,
 ) -> Federation:
-    """Return the roles of a task. Each has a trainer of its own, so they may run in threads."""
+    """Return the roles of a task. Each has a trainer of its own, so they may run in threads.
+
+    With an `archive` all share what it has verified, which only a simulation may: whoever is to
+    find out that a store lies needs his own.
+    """
     terms = load_terms(ledger, store, task_id)
 
     def build_context(name: str, signer: Signer) -> Context:
         journal = open_journal(signer.address)
-        return Context(name, ledger, store, signer, task_id, journal, report)
+        return Context(
+            name, ledger, store, signer, task_id, journal, report, shared_archive=archive
+        )
 
     upkeep = Upkeep(build_context("orchestrator", cast.orchestrator), terms, rounds=scenario.rounds)
     model = scenario.policy.model
