@@ -55,7 +55,13 @@ SUITES = (
     Suite("solidity", ("tests/contracts",), "*.t.sol", ("forge", "test")),
     Suite("model", ("tests/model",), "test_*.py", (*PYTEST, *WITHOUT_APE, *IN_PARALLEL)),
     Suite("ape", ("tests/ape",), "test_*.py", ("ape", "test")),
-    Suite("e2e", ("tests/e2e",), "test_*.py", (*PYTEST, *WITHOUT_APE)),
+    # A module stays in one worker: its tests share a chain.
+    Suite(
+        "e2e",
+        ("tests/e2e",),
+        "test_*.py",
+        (*PYTEST, *WITHOUT_APE, *IN_PARALLEL, "--dist", "loadfile"),
+    ),
 )
 
 
