@@ -18,6 +18,8 @@ from flchain.protocol.reverts import (
     AlreadySubmitted,
     AlreadyVoted,
     Barred,
+    BondTooHigh,
+    NotEntitled,
     NotYourRank,
     RoundIsLive,
     TooEarly,
@@ -35,6 +37,8 @@ _OVERTAKEN = (
     AlreadySubmitted,
     AlreadyVoted,
     Barred,
+    BondTooHigh,
+    NotEntitled,
     NotYourRank,
     RoundIsLive,
     TooEarly,
@@ -42,6 +46,9 @@ _OVERTAKEN = (
     WrongProposal,
     WrongRound,
 )
+"""A role looks before it acts, so NotEntitled and BondTooHigh mean that it left, or locked a bond
+in another task, since then."""
+
 
 _PAUSES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
 """Seconds between looks that do not fit: a round that just changed needs none."""
