@@ -146,7 +146,7 @@ class Agent:
 
         The key of round 0, which is no round, stands for chain, contract and task.
         """
-        return "update-"
+        return f"update-{self.context.get_round_key(RoundId(0))[:8].hex()}-"
 
     def _name_entry(self, number: RoundId) -> str:
         return f"{self._entries}{number:08d}"
