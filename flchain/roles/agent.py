@@ -25,6 +25,7 @@ from flchain.roles.context import Context
 from flchain.roles.duties import is_entitled
 from flchain.roles.observation import Observation, is_overtaken
 from flchain.roles.payouts import claim_rewards
+from flchain.roles.retention import name_round_pin, release_old
 from flchain.roles.terms import Terms
 from flchain.roles.upkeep import Upkeep
 
@@ -63,6 +64,7 @@ class Agent:
             self._submit(seen)
             return True
         if seen.phase > Phase.SUBMIT and self._serve(seen.round.round):
+            release_old(self.context, self.terms, seen)
             return True
         return self.claims_at_once and self.claim_rewards(seen) > 0
 
@@ -131,8 +133,7 @@ class Agent:
         if update is None:
             return False
         start = self.context.stopwatch()
-        pin = f"task/{self.context.task_id}/round/{number}/{self.context.signer.address}"
-        self.context.archive.publish(update, pin)
+        self.context.archive.publish(update, name_round_pin(self.context, number))
         self.context.journal.write(self._name_entry(number), _SERVED.encode())
         for name in list(self.context.journal.names()):
             if name.startswith(self._entries) and name != self._name_entry(number):

@@ -23,6 +23,7 @@ from flchain.roles.context import Context
 from flchain.roles.duties import get_free_stake, may_propose
 from flchain.roles.execution import RoundResult
 from flchain.roles.observation import Observation, is_overtaken
+from flchain.roles.retention import release_old
 from flchain.roles.terms import Terms
 
 _NONE = Seconds(0)
@@ -99,6 +100,7 @@ class Upkeep:
             return False
         result = assemble_round(self.context, self.terms, seen.past, seen.live)
         self.propose_result(seen, result)
+        release_old(self.context, self.terms, seen)
         return True
 
     def _can_bond(self, seen: Observation) -> bool:

@@ -29,6 +29,7 @@ from flchain.roles.context import Context
 from flchain.roles.duties import is_entitled
 from flchain.roles.execution import RoundResult, fetch_update
 from flchain.roles.observation import Observation, is_overtaken
+from flchain.roles.retention import name_round_pin, release_old
 from flchain.roles.terms import Terms, seal_initial_state
 from flchain.roles.upkeep import Upkeep
 from flchain.storage.errors import ContentCorrupt, ContentUnavailable
@@ -83,7 +84,11 @@ class Validator:
             return False
         bitmap = encode_bitmap(held, len(seen.live.submissions))
         number = seen.round.round
+        # Kept before it is promised: who attests must serve until the policy lets go.
+        digests = [s.digest for s in seen.live.submissions if s.index in held]
+        self.context.archive.pin(digests, name_round_pin(self.context, number))
         self.context.send(Attest(self.context.task_id, number, bitmap), number)
+        release_old(self.context, self.terms, seen)
         return True
 
     def _is_held(self, seen: Observation, submission: UpdateSubmitted) -> bool:
