@@ -11,7 +11,7 @@ from flchain.chain.ethereum import EthereumLedger
 from flchain.chain.rpc import HttpRpc
 from flchain.cli.runs import Run, find_newest
 from flchain.config import Settings
-from flchain.protocol.errors import ConfigError
+from flchain.protocol.errors import AdapterError, ConfigError
 from flchain.protocol.types import TaskId
 from flchain.storage.base import ContentStore
 from flchain.storage.opening import open_store
@@ -43,10 +43,14 @@ class Session:
         raise ConfigError(f"the chain has {tasks} tasks; name one with --task")
 
     def get_journal_folder(self, role: str, account: str) -> Path:
-        """Return where one role of one account writes its journal."""
-        base = self.run.folder if self.run is not None else self.settings.data_dir
+        """Return where one role of one account writes its journal of the session's task."""
         place = f"{self.ledger.chain_id}-{self.ledger.addresses.round_manager}"
-        return base / "journals" / place / f"{role}-{account}"
+        if self.run is not None:
+            base = self.run.folder
+        else:
+            # Devnets from one mnemonic differ in nothing but their first block.
+            base, place = self.settings.data_dir, f"{place}-{_get_genesis(self.rpc_url)}"
+        return base / "journals" / place / f"task-{self.get_task_id()}" / f"{role}-{account}"
 
 
 @contextmanager
@@ -79,6 +83,14 @@ def open_run(run: Run, settings: Settings) -> Iterator[Devnet]:
     config = DevnetConfig(folder=run.chain, anvil=settings.anvil, port=0)
     with open_devnet(config) as devnet:
         yield devnet
+
+
+def _get_genesis(rpc_url: str) -> str:
+    """Return the start of the hash of a chain's first block."""
+    block = HttpRpc(rpc_url).call("eth_getBlockByNumber", "0x0", False)
+    if block is None:
+        raise AdapterError("the node has no first block of its chain; use one that has it")
+    return str(block["hash"])[2:18]
 
 
 def _open_store(settings: Settings, run: Run | None) -> ContentStore:

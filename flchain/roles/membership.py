@@ -1,6 +1,7 @@
 """Joining and leaving: stake, registration, enrolment, and the way back."""
 
 import hashlib
+from itertools import count
 
 from flchain.chain.base import Ledger
 from flchain.crypto.signing import Signer
@@ -14,6 +15,8 @@ from flchain.protocol.calls import (
 )
 from flchain.protocol.canonical import encode_canonical
 from flchain.protocol.errors import ConfigError
+from flchain.protocol.events import AgentRegistered
+from flchain.protocol.reverts import KeysUsed
 from flchain.protocol.types import ZERO_ADDRESS, Digest, Role, TaskId, Wei
 
 KEYS_FORMAT = "flchain-keys-v1"
@@ -30,11 +33,12 @@ def compute_keys_digest(account: str, label: str = "") -> Digest:
 
 
 def register(
-    ledger: Ledger, signer: Signer, roles: Role, stake: Wei | None = None, label: str = ""
+    ledger: Ledger, signer: Signer, roles: Role, stake: Wei | None = None, label: str | None = None
 ) -> Wei:
     """Register under `roles` and return the stake; None means what the roles need.
 
-    Raises ConfigError if the account's tokens do not cover it.
+    Without a `label` the keys document gets the first that is free, so that an account may come
+    back. Raises ConfigError if the account's tokens do not cover the stake.
     """
     needed = ledger.compute_required_stake(int(roles))
     amount = needed if stake is None else stake
@@ -46,8 +50,26 @@ def register(
                 "send it tokens first"
             )
         ledger.send(Approve(ledger.addresses.agent_registry, amount), signer)
-    ledger.send(Register(int(roles), amount, compute_keys_digest(signer.address, label)), signer)
+    keys = compute_keys_digest(signer.address, label or "")
+    try:
+        ledger.send(Register(int(roles), amount, keys), signer)
+    except KeysUsed:
+        if label is not None:
+            raise
+        free = find_free_keys(ledger, signer.address)
+        ledger.send(Register(int(roles), amount, free), signer)
     return amount
+
+
+def find_free_keys(ledger: Ledger, account: str) -> Digest:
+    """Return the first keys digest of an account that nobody has registered.
+
+    Reads all registrations; the labels tried are "", "1", "2" and so on.
+    """
+    events = [logged.event for logged in ledger.get_events(kinds=(AgentRegistered,))]
+    used = {event.keys_digest for event in events if isinstance(event, AgentRegistered)}
+    digests = (compute_keys_digest(account, str(number or "")) for number in count())
+    return next(digest for digest in digests if digest not in used)
 
 
 def enrol(ledger: Ledger, signer: Signer, task_id: TaskId, role: Role) -> None:

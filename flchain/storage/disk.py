@@ -170,12 +170,27 @@ class DiskStore(LocalStore):
     def __init__(self, folder: Path, *, durable: bool = True, lock_timeout: float = 30.0) -> None:
         """Open or create `folder`; see `FlatBlocks`."""
         self._flat = FlatBlocks(folder, durable=durable, lock_timeout=lock_timeout)
-        pins = PinTable(folder / "pins.sqlite", timeout=lock_timeout, durable=durable)
+        path = folder / "pins.sqlite"
+        is_lost = self._is_lost(path)
+        pins = PinTable(path, timeout=lock_timeout, durable=durable, is_remade=is_lost)
         super().__init__(self._flat, pins)
+
+    def _is_lost(self, pins: Path) -> bool:
+        """Return whether there are blocks, but no pin table.
+
+        A table is there before the first block, so looking for blocks between two looks for the
+        table tells a lost one from one that another process is about to make.
+        """
+        has_blocks = not _has_bytes(pins) and next(self._flat.iterate(), None) is not None
+        return has_blocks and not _has_bytes(pins)
 
     def _sweep(self, kept: set[Digest], limit: float) -> Collected:
         self._flat.remove_leftovers(limit)
         return super()._sweep(kept, limit)
+
+
+def _has_bytes(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
 
 
 def encode_key(digest: Digest) -> str:

@@ -118,7 +118,7 @@ def test_nodes__as_scripts__two_rounds_final(devnet, outputs):
 
 
 def test_nodes__own_journals__in_their_own_folders(devnet, outputs):
-    (journal,) = devnet[0].glob("data-agent-2/journals/*/agent-*/update-*")
+    (journal,) = devnet[0].glob("data-agent-2/journals/*/task-1/agent-*/update-*")
     assert journal.read_bytes() == b"served"
 
 
