@@ -24,6 +24,7 @@ from flchain.roles.context import Notice
 _GRACE = 10.0
 """Seconds that children get to end after SIGTERM."""
 _POLL = 0.05
+_ERROR = "error: "
 READY = "ready"
 
 
@@ -51,9 +52,10 @@ class Child:
         return self.process.poll()
 
     def get_complaint(self) -> str:
-        """Return the last line that the process wrote to stderr."""
+        """Return the last error that the process wrote to its log, else the last line."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return lines[-1].removeprefix("error: ") if lines else "no message"
+        errors = [line.removeprefix(_ERROR) for line in lines if line.startswith(_ERROR)]
+        return (errors or lines or ["no message"])[-1]
 
 
 class Children:

@@ -195,7 +195,8 @@ def end_with_parent() -> None:
     """Terminate this process when whoever holds the other end of stdin is gone."""
 
     def wait() -> None:
-        while sys.stdin.buffer.read(1):
+        # Not through `sys.stdin`: a thread that waits inside its lock aborts the interpreter's end.
+        while os.read(0, 1):
             pass
         os.kill(os.getpid(), signal.SIGTERM)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flchain.cli.children import Children, ChildSpec
+from flchain.cli.children import Child, Children, ChildSpec
 from flchain.protocol.errors import AdapterError
 from tests.e2e import cli
 
@@ -50,6 +50,30 @@ def test_node__stdin_closes__process_ends(tmp_path):
     process.stdin = None
     _, errors = process.communicate(timeout=20)
     assert (process.returncode, errors) == (143, b"error: terminated\n")
+
+
+@pytest.mark.parametrize("code", [0, 14])
+def test_node__ends_while_stdin_is_open__own_exit_code_and_no_complaint(code):
+    program = (
+        "import sys, time\n"
+        "from flchain.cli.nodes import end_with_parent\n"
+        "end_with_parent()\n"
+        "time.sleep(0.3)\n"
+        f"sys.exit({code})\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    with process:
+        # Not communicate(): that would close stdin.
+        assert (process.wait(30), process.stderr.read()) == (code, b"")
+
+
+def test_complaint__more_output_after_the_error__the_error(tmp_path):
+    log = tmp_path / "one.log"
+    log.write_text("trying again: busy\nerror: the store is full\nFatal: <no Python frame>\n")
+    child = Child(ChildSpec("one", ()), process=None, log=log)
+    assert child.get_complaint() == "the store is full"
 
 
 def test_script__demo__accuracy_of_every_version(tmp_path):
