@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flchain.protocol.disk_errors import explained
 from flchain.protocol.errors import ConfigError
 
 _TIMESTAMP = re.compile(rb'"timestamp":"(0x[0-9a-f]+)"')
@@ -59,10 +60,11 @@ class DevnetFolder:
     def lock(self, patience: float = 2.0) -> int:
         """Return a descriptor that holds the lock; waits `patience` seconds for it.
 
-        Raises ConfigError if another devnet runs here.
+        Raises ConfigError if another devnet runs here or the folder can't be written.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, _OWNER_ONLY)
+        with explained(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, _OWNER_ONLY)
         # Whoever only asks whether the lock is free holds it for a moment, and an Anvil that was
         # told to stop holds it until its state is saved.
         deadline = time.monotonic() + patience
@@ -77,10 +79,10 @@ class DevnetFolder:
 
     def is_locked(self) -> bool:
         """Return whether an Anvil runs here."""
-        try:
-            descriptor = os.open(self._lock, os.O_RDWR)
-        except FileNotFoundError:
+        if not self._lock.exists():
             return False
+        with explained(self._lock):
+            descriptor = os.open(self._lock, os.O_RDONLY)
         try:
             return not _try_lock(descriptor)
         finally:
@@ -100,7 +102,8 @@ class DevnetFolder:
     def set_process(self, process: Process | None) -> None:
         """Record the running Anvil, or that there is none."""
         if process is None:
-            self._process.unlink(missing_ok=True)
+            with explained(self.path):
+                self._process.unlink(missing_ok=True)
         else:
             _write_json(self._process, {"pid": process.pid, "port": process.port})
 
@@ -117,11 +120,15 @@ class DevnetFolder:
     def set_backup(self, state: bytes | None = None) -> None:
         """Keep a copy of the saved chain, or of `state`, should Anvil be killed while it writes."""
         part = self.backup.with_suffix(".part")
-        if state is None:
-            shutil.copyfile(self.state, part)
-        else:
-            part.write_bytes(state)
-        part.replace(self.backup)
+        with explained(self.backup):
+            try:
+                if state is None:
+                    shutil.copyfile(self.state, part)
+                else:
+                    part.write_bytes(state)
+                part.replace(self.backup)
+            finally:
+                part.unlink(missing_ok=True)
 
     def get_saved_time(self) -> int | None:
         """Return the saved head's time, or None if no chain was saved.
@@ -130,7 +137,7 @@ class DevnetFolder:
         """
         if not self.state.exists():
             return None
-        with self.state.open("rb") as file:
+        with explained(self.state), self.state.open("rb") as file:
             found = _TIMESTAMP.search(file.read(_HEADER_BYTES))
             file.seek(max(self.state.stat().st_size - 2, 0))
             is_whole = file.read().rstrip().endswith(b"}")
@@ -159,19 +166,24 @@ def _try_lock(descriptor: int) -> bool:
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
-    try:
-        record = json.loads(path.read_text())
-    except FileNotFoundError:
+    if not path.exists():
         return None
+    try:
+        with explained(path):
+            record = json.loads(path.read_text())
     except ValueError as error:
         raise ConfigError(f"{path} is damaged: remove its folder to start anew") from error
     return record if isinstance(record, dict) else None
 
 
 def _write_json(path: Path, record: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(record, file)
-    part.replace(path)
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
+            with os.fdopen(descriptor, "w") as file:
+                json.dump(record, file)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flchain.protocol.disk_errors import explained
 from flchain.protocol.errors import ConfigError
 
 FORMAT = "flchain-run-v1"
@@ -124,14 +125,13 @@ def find_newest(data_dir: Path) -> Run:
 def write_json(path: Path, document: dict[str, Any]) -> None:
     """Write a document in full or not at all. Raises ConfigError."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-        draft.replace(path)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}") from error
-    finally:
-        draft.unlink(missing_ok=True)
+        try:
+            draft.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
 
 
 def find_newest_store(data_dir: Path) -> Path:

@@ -1,5 +1,7 @@
 """The command's outline: help without imports, exit codes, one line for each error."""
 
+import errno
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -88,6 +90,27 @@ def test_error__unexpected__line_names_the_file_with_the_traceback(capsys, tmp_p
     assert streams.err.count("\n") == 1
     assert "Traceback" not in streams.err
     assert "boom" in log.read_text()
+
+
+def test_error__unexpected_and_no_room_for_its_file__still_one_line(capsys, monkeypatch):
+    def fail(**_options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.mkstemp", fail)
+    assert run_raising(RuntimeError("boom")) == 70
+    streams = capsys.readouterr()
+    assert "boom" in streams.err
+    assert streams.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(errno.ENOSPC, 13), (errno.EFBIG, 13), (errno.EROFS, 14)]
+)
+def test_error__of_the_disk__no_fault_of_flchain(capsys, number, code):
+    assert run_raising(OSError(number, os.strerror(number), "some/file")) == code
+    text = capsys.readouterr().err
+    assert "some/file" in text
+    assert "fault" not in text
 
 
 @pytest.mark.parametrize("arguments", [["nonsense"], ["demo", "--agents", "many"], ["keys", "new"]])
