@@ -104,9 +104,7 @@ def _watch(plan: Plan, watch: Watch, progress: Progress, children: Children) -> 
         for child in children.find_ended():
             if child not in lost:
                 lost.append(child)
-                progress.screen.say(
-                    f"{child.spec.name} ended (exit {child.exit_code}): {child.get_complaint()}"
-                )
+                progress.screen.say(_describe_end(child))
         children.verify_kept()
         verify_enough(plan.scenario.policy.min_survivors, children.all)
         time.sleep(_POLL)
@@ -125,8 +123,12 @@ def verify_enough(min_survivors: int, children: Sequence[Child]) -> None:
         if failed and left < needed:
             raise AdapterError(
                 f"{left} of {len(members)} {role}s are left, a round needs {needed}; "
-                f"{failed[0].spec.name} ended: {failed[0].get_complaint()}"
+                f"{_describe_end(failed[0])}"
             )
+
+
+def _describe_end(child: Child) -> str:
+    return f"{child.spec.name} ended (exit {child.exit_code}): {child.get_complaint()}"
 
 
 def _write_secret(path: Path, text: str) -> None:

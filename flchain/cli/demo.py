@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flchain.cli.failures import Terminated
+from flchain.cli.numbers import AGENTS, ALPHA, ROUNDS, SEED, VALIDATORS
 from flchain.cli.options import read_settings, with_settings
 from flchain.cli.runs import RECORD, Run, create_run, load_run, save_record, write_json
 from flchain.config import Settings
@@ -24,12 +25,24 @@ _DATASETS = ("mnist", "digits")
 def federation_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say what federation to run."""
     for option in (
-        click.option("--agents", default=10, show_default=True, help="Participants with data."),
-        click.option("--validators", default=5, show_default=True, help="Committee members."),
-        click.option("--rounds", default=10, show_default=True, help="Rounds to run."),
-        click.option("--seed", default=7, show_default=True, help="Equal seeds, equal models."),
+        click.option(
+            "--agents", type=AGENTS, default=10, show_default=True, help="Participants with data."
+        ),
+        click.option(
+            "--validators", type=VALIDATORS, default=5, show_default=True, help="Committee members."
+        ),
+        click.option("--rounds", type=ROUNDS, default=10, show_default=True, help="Rounds to run."),
+        click.option(
+            "--seed", type=SEED, default=7, show_default=True, help="Equal seeds, equal models."
+        ),
         click.option("--dataset", type=click.Choice(_DATASETS), help="Default: mnist if present."),
-        click.option("--alpha", default=0.5, show_default=True, help="Dirichlet skew of the data."),
+        click.option(
+            "--alpha",
+            type=ALPHA,
+            default=0.5,
+            show_default=True,
+            help="Dirichlet skew of the data.",
+        ),
         click.option("--strategy", type=click.Choice(_STRATEGIES), default="fedavg"),
         click.option("--summary", type=click.Path(path_type=Path), help="JSON file to write too."),
     ):

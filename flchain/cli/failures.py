@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -117,7 +117,8 @@ def _terminable() -> Iterator[None]:
 def _say(text: str, code: int) -> int:
     """Print one line; a broken stderr changes nothing."""
     line = " ".join(text.split()) or "unknown reason"
-    click.echo(f"error: {line}", err=True)
+    with suppress(OSError):
+        click.echo(f"error: {line}", err=True)
     return code
 
 

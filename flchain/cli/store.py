@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from flchain.cli.files import write_pieces
+from flchain.cli.numbers import AGE, BYTES
 from flchain.cli.options import with_settings
 from flchain.cli.output import print_facts, print_rows
 from flchain.config import Settings
@@ -39,7 +40,7 @@ def export(settings: Settings, cid: str, out: Path) -> None:
 @store.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--pin", default="imported", show_default=True, help="Name that keeps the content.")
-@click.option("--max-size", default=_LIMIT, help="Most bytes to accept.")
+@click.option("--max-size", type=BYTES, default=_LIMIT, help="Most bytes to accept.")
 @with_settings("store")
 def import_(settings: Settings, file: Path, pin: str, max_size: int) -> None:
     """Keep the trees of a CAR archive; print their roots."""
@@ -56,7 +57,9 @@ def import_(settings: Settings, file: Path, pin: str, max_size: int) -> None:
 
 
 @store.command()
-@click.option("--min-age", default=_DAY, show_default=True, help="Spare blocks younger (seconds).")
+@click.option(
+    "--min-age", type=AGE, default=_DAY, show_default=True, help="Spare blocks younger (seconds)."
+)
 @with_settings("store")
 def gc(settings: Settings, min_age: float) -> None:
     """Remove blocks that no name keeps."""

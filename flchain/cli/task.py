@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flchain.cli.numbers import MAX_TOKENS, ROUNDS
 from flchain.cli.options import with_settings
 from flchain.cli.output import print_facts
 from flchain.config import Settings
@@ -25,7 +26,7 @@ def task() -> None:
 @click.option("--policy", type=_PATH, required=True, help="Policy file, TOML or JSON.")
 @click.option("--orchestrator", metavar="ADDRESS", help="Default: the account itself.")
 @click.option("--preset", type=click.Choice(_PRESETS), default="local", show_default=True)
-@click.option("--max-rounds", type=int, help="Most rounds; default: the preset's.")
+@click.option("--max-rounds", type=ROUNDS, help="Most rounds; default: the preset's.")
 @with_settings("chain", "store", "key")
 def create(
     settings: Settings, policy: Path, orchestrator: str | None, preset: str, max_rounds: int | None
@@ -55,12 +56,12 @@ def create(
 @with_settings("chain", "store", "task", "key")
 def fund(settings: Settings, amount: str) -> None:
     """Add tokens to a task's budget."""
+    wei = parse_amount(amount)
     from flchain.cli.passwords import load_signer  # noqa: PLC0415 - half a second
     from flchain.cli.session import open_session  # noqa: PLC0415 - web3 takes a second
     from flchain.cli.tables import format_amount  # noqa: PLC0415
     from flchain.roles.task_setup import fund_task  # noqa: PLC0415
 
-    wei = parse_amount(amount)
     signer = load_signer(settings)
     with open_session(settings) as session:
         task_id = session.get_task_id()
@@ -97,8 +98,8 @@ def parse_amount(text: str) -> Any:
 
     match = re.fullmatch(r"(\d{1,20})(?:\.(\d{1,18}))?", text.replace("_", ""))
     wei = int(match[1]) * 10**18 + int((match[2] or "").ljust(18, "0")) if match else 0
-    if not wei:
-        raise click.BadParameter(f"{text!r} is no amount of tokens above 0")
+    if not 0 < wei <= MAX_TOKENS * 10**18:
+        raise click.BadParameter(f"{text!r} is no amount of tokens above 0 and up to {MAX_TOKENS}")
     return wei
 
 

@@ -106,7 +106,7 @@ def test_enough__all_ended_as_they_should__no_error(tmp_path):
     ids=["agents", "validators"],
 )
 def test_enough__too_few_left__error_says_why_they_ended(tmp_path, agents, validators, text):
-    with pytest.raises(AdapterError, match=f"{text}; .* ended: gone"):
+    with pytest.raises(AdapterError, match=f"{text}; .* ended .exit 1.*: gone"):
         verify_enough(2, build_children(tmp_path, agents, validators))
 
 
