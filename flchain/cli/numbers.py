@@ -35,7 +35,7 @@ class FiniteRange(click.FloatRange):
         return number
 
 
-ALPHA = FiniteRange(0, 1e6, min_open=True)
+ALPHA = FiniteRange(0, 1_000_000, min_open=True)
 PAUSE = FiniteRange(0, 3_600, min_open=True)
 """Seconds between two looks."""
 AGE = FiniteRange(0, 1e10)
