@@ -96,8 +96,9 @@ class DevnetFolder:
 
     def get_last_process(self) -> Process | None:
         """Return the newest record, whether or not its process still runs."""
-        record = _read_json(self._process)
-        return Process(int(record["pid"]), int(record["port"])) if record else None
+        advice = "end the Anvil that uses this folder, if one runs, and remove that file"
+        record = _read_json(self._process, {"pid": int, "port": int}, advice)
+        return Process(record["pid"], record["port"]) if record else None
 
     def set_process(self, process: Process | None) -> None:
         """Record the running Anvil, or that there is none."""
@@ -109,8 +110,12 @@ class DevnetFolder:
 
     def get_identity(self) -> Identity | None:
         """Return what the chain in this folder was made with."""
-        record = _read_json(self._identity)
-        return Identity(int(record["chain_id"]), str(record["mnemonic"])) if record else None
+        advice = (
+            'the chain beside it may be whole: write {"chain_id": NUMBER, "mnemonic": "WORDS"} '
+            "again with its own, or use another folder"
+        )
+        record = _read_json(self._identity, {"chain_id": int, "mnemonic": str}, advice)
+        return Identity(record["chain_id"], record["mnemonic"]) if record else None
 
     def set_identity(self, identity: Identity) -> None:
         """Record what the chain is made with."""
@@ -165,15 +170,19 @@ def _try_lock(descriptor: int) -> bool:
     return True
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
+def _read_json(path: Path, kinds: dict[str, type], advice: str) -> dict[str, Any] | None:
+    """Return a record whose values have their `kinds`; None if there is no file."""
     if not path.exists():
         return None
+    with explained(path):
+        data = path.read_bytes()
     try:
-        with explained(path):
-            record = json.loads(path.read_text())
-    except ValueError as error:
-        raise ConfigError(f"{path} is damaged: remove its folder to start anew") from error
-    return record if isinstance(record, dict) else None
+        record = json.loads(data)
+        if all(isinstance(record[name], kind) for name, kind in kinds.items()):
+            return dict(record)
+    except (ValueError, TypeError, KeyError):
+        pass
+    raise ConfigError(f"{path} is damaged: {advice}")
 
 
 def _write_json(path: Path, record: dict[str, Any]) -> None:

@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import click
+
 from flchain.protocol.disk_errors import explained
 from flchain.protocol.errors import ConfigError
 
@@ -100,13 +102,25 @@ def load_run(folder: Path) -> Run:
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, TypeError) as error:
-        raise ConfigError(f"{path} is no {FORMAT} document; remove the folder") from error
+        raise ConfigError(
+            f"{path} is no {FORMAT} document; chain and store beside it may be whole: to use them, "
+            f"copy another run's {RECORD} there and enter chain_id and addresses of deployment.json"
+        ) from error
 
 
 def find_runs(data_dir: Path) -> list[Run]:
-    """Return the runs that were begun, oldest first."""
+    """Return the runs that were begun, oldest first; a note on stderr names what can't be read."""
     found = sorted((data_dir / "runs").glob(f"*/{RECORD}"))
-    return [load_run(path.parent) for path in found]
+    return [run for path in found if (run := _try_run(path.parent))]
+
+
+def _try_run(folder: Path) -> Run | None:
+    # One damaged record must not keep anybody from the other runs.
+    try:
+        return load_run(folder)
+    except ConfigError as error:
+        click.echo(f"note: run left out: {error}", err=True)
+        return None
 
 
 def find_newest(data_dir: Path) -> Run:

@@ -28,7 +28,7 @@ def partition_dirichlet(
     the parts. Parts with fewer than `min_size` rows get random ones from the largest part.
     """
     if not 0 < alpha <= MAX_ALPHA:  # NaN fails too
-        raise ConfigError(f"Dirichlet alpha is {alpha}; it must be above 0 and up to {MAX_ALPHA}")
+        raise ConfigError(f"Dirichlet alpha is {alpha}; it must be positive, up to {MAX_ALPHA}")
     _check_sizes(len(labels), parts, min_size)
     shares: list[list[int]] = [[] for _ in range(parts)]
     for label in np.unique(labels):

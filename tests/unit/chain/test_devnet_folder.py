@@ -59,9 +59,18 @@ def test_identity__saved__owner_only(folder):
 
 def test_identity__damaged__config_error(folder):
     folder.set_identity(Identity(1, "x"))
-    (folder.path / "devnet.json").write_text('{"chain_id":')
-    with pytest.raises(ConfigError, match="is damaged"):
-        folder.get_identity()
+    for text in ('{"chain_id":', "[]", "{}", '{"chain_id": 1}', '{"chain_id": "", "mnemonic": 1}'):
+        (folder.path / "devnet.json").write_text(text)
+        with pytest.raises(ConfigError, match="is damaged") as caught:
+            folder.get_identity()
+        assert "remove" not in str(caught.value)
+
+
+def test_process__damaged_record__names_the_file_alone(folder):
+    folder.path.mkdir()
+    (folder.path / "process.json").write_text("{")
+    with pytest.raises(ConfigError, match=r"process\.json is damaged: .* remove that file"):
+        folder.get_last_process()
 
 
 @pytest.mark.parametrize(
