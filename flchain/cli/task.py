@@ -1,4 +1,4 @@
-"""`flchain task`: create, fund and show tasks."""
+"""`flchain task`: create, fund, show, clean up and close tasks."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ _PRESETS = ("local", "minimal", "mainnet")
 
 @click.group()
 def task() -> None:
-    """Create, fund and show tasks."""
+    """Create, fund, show, clean up and close tasks."""
 
 
 @task.command()
@@ -71,6 +71,29 @@ def fund(settings: Settings, amount: str) -> None:
 
 
 @task.command()
+@with_settings("chain", "store", "task", "key")
+def close(settings: Settings) -> None:
+    """Close the task for good; its sponsor gets back what is not owed to anybody."""
+    _actions().close_task(settings)
+
+
+@task.command()
+@click.argument("address")
+@with_settings("chain", "store", "task", "key")
+def dismiss(settings: Settings, address: str) -> None:
+    """Remove a member that lapsed, or a validator that missed three votes in a row."""
+    _actions().dismiss_member(settings, parse_address(address))
+
+
+@task.command()
+@click.option("--round", "number", type=ROUNDS, help="Only this round; default: all that ended.")
+@with_settings("chain", "store", "task", "key")
+def sweep(settings: Settings, number: int | None) -> None:
+    """Return rewards that nobody claimed in time to the task's budget."""
+    _actions().sweep_rewards(settings, number)
+
+
+@task.command()
 @click.option("--policy", type=_PATH, help="Show and check this file instead of a task.")
 @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 @with_settings("chain", "store", "task")
@@ -110,6 +133,12 @@ def parse_address(text: str) -> Any:
     if not is_address(text):
         raise click.BadParameter(f"{text!r} is no address, or its checksum is wrong")
     return to_checksum_address(text)
+
+
+def _actions() -> Any:
+    from flchain.cli import actions  # noqa: PLC0415 - web3 takes a second
+
+    return actions
 
 
 def _read_task(settings: Settings) -> dict[str, Any]:
