@@ -32,9 +32,14 @@ class Session:
     run: Run | None
 
     def get_task_id(self) -> TaskId:
-        """Return the task that was named, the run's, or the chain's only one."""
+        """Return the task that was named, the run's, or the chain's only one.
+
+        Raises UnknownTask if the chain has none of that number.
+        """
         if self.settings.task is not None:
-            return TaskId(self.settings.task)
+            task_id = TaskId(self.settings.task)
+            self.ledger.get_task(task_id)
+            return task_id
         if self.run is not None and self.run.record is not None and self.run.record.task:
             return TaskId(self.run.record.task)
         tasks = self.ledger.get_task_count()
