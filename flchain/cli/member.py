@@ -86,6 +86,27 @@ def _data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def _floor_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option(
+            "--min-survivors",
+            type=AGENTS,
+            default=1,
+            show_default=True,
+            help="Refuse tasks that add up fewer updates.",
+        ),
+        click.option(
+            "--architecture",
+            "architectures",
+            multiple=True,
+            metavar="NAME",
+            help="Refuse tasks that train any other model; repeatable.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 _SOURCES = """\b
 Sources:
   mnist[:A-B], mnist-test[:A-B], digits[:A-B]   rows A to B - 1 of a known set
@@ -97,9 +118,7 @@ Sources:
 @agent.command("run", epilog=_SOURCES)
 @_data_options
 @_node_options
-@click.option(
-    "--min-survivors", type=AGENTS, default=1, help="Refuse tasks that add up fewer updates."
-)
+@_floor_options
 @with_settings(*_COMMON, "mnist")
 def run_agent(settings: Settings, **options: Any) -> None:
     """Train on own data in every round until the task's last."""
@@ -109,6 +128,7 @@ def run_agent(settings: Settings, **options: Any) -> None:
 @validator.command("run", epilog=_SOURCES)
 @_data_options
 @_node_options
+@_floor_options
 @with_settings(*_COMMON, "mnist")
 def run_validator(settings: Settings, **options: Any) -> None:
     """Endorse the task if need be, then attest and vote until its last round."""
@@ -116,10 +136,11 @@ def run_validator(settings: Settings, **options: Any) -> None:
 
 
 @validator.command()
+@_floor_options
 @with_settings(*_COMMON)
-def endorse(settings: Settings) -> None:
+def endorse(settings: Settings, **floors: Any) -> None:
     """Check the task's policy and version 0 and accept them."""
-    _nodes().endorse_task(settings)
+    _nodes().endorse_task(settings, **floors)
 
 
 @orchestrator.command("run")
