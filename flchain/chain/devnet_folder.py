@@ -148,10 +148,20 @@ class DevnetFolder:
             is_whole = file.read().rstrip().endswith(b"}")
         if not found or not is_whole:
             raise ConfigError(
-                f"the saved chain {self.state} is damaged: Anvil was killed while it wrote; put "
-                f"{self.backup.name} in its place, or remove the folder to start anew"
+                f"the saved chain {self.state} is damaged: Anvil was killed while it wrote, or had "
+                f"no room; {self._advise()}"
             )
         return int(found[1], 16)
+
+    def verify_saved(self) -> None:
+        """Raise ConfigError if there is no saved chain to start again."""
+        if not self.state.exists():
+            raise ConfigError(f"the saved chain {self.state} is missing; {self._advise()}")
+
+    def _advise(self) -> str:
+        if self.backup.exists():
+            return f"put {self.backup.name} beside it in its place, or start a new chain elsewhere"
+        return "no copy of it was kept: start a new chain elsewhere"
 
     def get_complaint(self) -> str:
         """Return the last line of Anvil's log."""

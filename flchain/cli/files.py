@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from flchain.protocol.disk_errors import explained
+from flchain.protocol.errors import ConfigError
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -25,3 +26,13 @@ def write_pieces(path: Path, pieces: Iterable[bytes]) -> int:
         finally:
             draft.unlink(missing_ok=True)
     return size
+
+
+def verify_writable(path: Path) -> None:
+    """Raise ConfigError unless a file can be written there, before work is done for it."""
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder: name a file in it")
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with explained(path):
+        draft.touch()
+        draft.unlink()

@@ -11,6 +11,7 @@ DATA/runs/20260101-120000-3f2a9c/
 
 import json
 import os
+import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,12 @@ def save_record(run: Run, record: RunRecord) -> Run:
     """Write `run.json` in full or not at all; from then on the run is found."""
     write_json(run.folder / RECORD, asdict(record))
     return Run(run.folder, record)
+
+
+def discard_run(run: Run) -> None:
+    """Remove the folder of a run that failed before it had a record: nothing would find it."""
+    if not (run.folder / RECORD).exists():
+        shutil.rmtree(run.folder, ignore_errors=True)
 
 
 def load_run(folder: Path) -> Run:

@@ -134,6 +134,16 @@ def test_complaint__more_output_after_the_error__the_error(tmp_path):
     assert child.get_complaint() == "the store is full"
 
 
+@pytest.mark.parametrize("rounds", ["x", "0", "-1"])
+def test_script__rounds_are_no_number__usage(tmp_path, rounds):
+    script = Path(cli.__file__).resolve().parents[2] / "scripts" / "demo.py"
+    done = subprocess.run(
+        [sys.executable, script, rounds], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("usage: ")
+
+
 def test_script__demo__accuracy_of_every_version(tmp_path):
     script = Path(cli.__file__).resolve().parents[2] / "scripts" / "demo.py"
     done = subprocess.run(

@@ -92,6 +92,49 @@ def test_chain__wrong_id__exit_14(devnet):
     assert "chain 31337, not 1" in done.stderr
 
 
+@pytest.mark.parametrize("url", ["notaurl", "ftp://secret@host", "http://", "http://[", ""])
+def test_chain__address_is_no_url__exit_14_without_a_warning_or_the_secret(devnet, url):
+    folder, facts = devnet
+    options = ("--rpc", url, "--addresses", facts["addresses"])
+    done = cli.run(folder, "ledger", "agents", *options)
+    cli.check_one_line(done, 14)
+    assert "secret" not in done.stderr
+
+
+def test_chain__its_state_is_gone__exit_14_and_no_empty_chain(tmp_path):
+    cli.run_json(tmp_path, "devnet", "up", "--port", "0")
+    assert cli.call(tmp_path, "devnet", "down").returncode == 0
+    (state,) = tmp_path.glob("runs/*/chain/state.json")
+    state.unlink()
+    for command in (("ledger", "agents"), ("devnet", "up")):
+        done = cli.call(tmp_path, *command)
+        cli.check_one_line(done, 14)
+        assert "state.json is missing" in done.stderr
+
+
+@pytest.mark.parametrize("command", [["pins"], ["gc"], ["export", UNKNOWN_CID, "--out", "x"]])
+def test_store__folder_is_missing__exit_14_and_none_is_made(tmp_path, command):
+    done = cli.call(tmp_path, "store", *command, "--store", f"file:{tmp_path / 'typo'}")
+    cli.check_one_line(done, 14)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_summary__folder_is_missing__exit_14_before_anything_runs(tmp_path):
+    done = cli.call(tmp_path, "simulate", "--summary", str(tmp_path / "typo" / "s.json"))
+    cli.check_one_line(done, 14)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_demo__fails_before_its_task__leaves_no_run(tmp_path):
+    program = tmp_path / "anvil"
+    program.write_text("#!/bin/sh\necho broken >&2\nexit 1\n")
+    program.chmod(0o755)
+    options = ("--dataset", "digits", "--anvil", str(program))
+    for command in (("demo", *options), ("devnet", "up", "--anvil", str(program))):
+        cli.check_one_line(cli.call(tmp_path, *command), 14)
+        assert list(tmp_path.glob("runs/*")) == []
+
+
 def test_chain__nobody_answers__exit_13(devnet):
     folder, facts = devnet
     options = ("--rpc", "http://127.0.0.1:9", "--addresses", facts["addresses"])

@@ -128,8 +128,19 @@ def test_saved_time__whole_file__time_of_head(folder):
 def test_saved_time__torn_file__names_backup(folder, text):
     folder.path.mkdir()
     folder.state.write_text(text)
-    with pytest.raises(ConfigError, match=r"put backup\.json in its place"):
+    with pytest.raises(ConfigError, match="no copy of it was kept"):
         folder.get_saved_time()
+    folder.set_backup(b"{}")
+    with pytest.raises(ConfigError, match=r"put backup\.json beside it in its place"):
+        folder.get_saved_time()
+
+
+def test_saved__state_is_missing__refused(folder):
+    with pytest.raises(ConfigError, match=r"state\.json is missing"):
+        folder.verify_saved()
+    folder.path.mkdir()
+    folder.state.touch()
+    folder.verify_saved()
 
 
 def test_backup__of_state_or_given__whole(folder):
