@@ -56,7 +56,7 @@ class Child:
         """Return the last error that the process wrote to its log, else the last line."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         errors = [line.removeprefix(_ERROR) for line in lines if line.startswith(_ERROR)]
-        return (errors or lines or ["no message"])[-1]
+        return (errors or lines or ["no message; see whether the disk has room"])[-1]
 
 
 class Children:
