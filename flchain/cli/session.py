@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flchain.chain.address_book import AddressBook, load_address_book
-from flchain.chain.devnet import Devnet, DevnetConfig, open_devnet
+from flchain.chain.devnet import Devnet, DevnetConfig, attach_devnet, open_devnet
+from flchain.chain.devnet_folder import DevnetFolder
 from flchain.chain.ethereum import EthereumLedger
 from flchain.chain.rpc import HttpRpc
 from flchain.cli.runs import Run, find_newest
@@ -32,9 +33,14 @@ class Session:
     run: Run | None
 
     def get_task_id(self) -> TaskId:
-        """Return the task that was named, the run's, or the chain's only one."""
+        """Return the task that was named, the run's, or the chain's only one.
+
+        Raises UnknownTask if the chain has none of that number.
+        """
         if self.settings.task is not None:
-            return TaskId(self.settings.task)
+            task_id = TaskId(self.settings.task)
+            self.ledger.get_task(task_id)
+            return task_id
         if self.run is not None and self.run.record is not None and self.run.record.task:
             return TaskId(self.run.record.task)
         tasks = self.ledger.get_task_count()
@@ -79,7 +85,13 @@ def open_session(settings: Settings) -> Iterator[Session]:
 
 @contextmanager
 def open_run(run: Run, settings: Settings) -> Iterator[Devnet]:
-    """Yield a run's devnet, started for the time being if it does not run."""
+    """Yield a run's devnet, started for the time being if it does not run.
+
+    Raises ConfigError if it does not run and was not saved.
+    """
+    if attach_devnet(run.chain) is None:
+        # Without its state Anvil would start an empty chain.
+        DevnetFolder(run.chain).verify_saved()
     config = DevnetConfig(folder=run.chain, anvil=settings.anvil, port=0)
     with open_devnet(config) as devnet:
         yield devnet

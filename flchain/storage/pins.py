@@ -209,6 +209,13 @@ class PinTable:
             )
         if "full" in text:
             return StoreFull(f"{self._path}: no room on the disk; make room", is_retryable=True)
+        if "readonly" in text or "unable to open" in text:
+            return StoreUnusable(f"{self._path} can't be used ({text}); check owner, permissions")
+        if "I/O" in text:
+            return StoreFull(
+                f"{self._path}: {text}; see to disk, quota and limits, then try again",
+                is_retryable=True,
+            )
         return StoreUnusable(
             f"{self._path} is not a usable pin table ({text}); restore it from a copy, "
             "or move it away and pin again"
