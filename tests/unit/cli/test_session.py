@@ -11,7 +11,11 @@ from flchain.cli.session import Session
 from flchain.config import Settings
 from flchain.protocol.errors import AdapterError
 
-LEDGER = SimpleNamespace(chain_id=31337, addresses=SimpleNamespace(round_manager="0xManager"))
+LEDGER = SimpleNamespace(
+    chain_id=31337,
+    addresses=SimpleNamespace(round_manager="0xManager"),
+    get_task=lambda _: None,  # there is every task
+)
 
 
 @pytest.fixture
