@@ -7,15 +7,31 @@ import {IAgentRegistry} from "./interfaces/IAgentRegistry.sol";
 import {IModelRegistry} from "./interfaces/IModelRegistry.sol";
 import {IRewardDistributor} from "./interfaces/IRewardDistributor.sol";
 import {IRoundManager} from "./interfaces/IRoundManager.sol";
+import {ISeedSource} from "./interfaces/ISeedSource.sol";
 import {BallotWord} from "./libraries/Ballots.sol";
+import {Committees} from "./libraries/Committees.sol";
 import {Digests} from "./libraries/Digests.sol";
+import {DrawBook} from "./libraries/DrawBook.sol";
 import {RoundBook} from "./libraries/RoundBook.sol";
 import {RoundState} from "./libraries/RoundState.sol";
 import {Seats} from "./libraries/Seats.sol";
 import {Settlement} from "./libraries/Settlement.sol";
 import {Decision, Tallies} from "./libraries/Tallies.sol";
 import {Page} from "./types/Book.sol";
-import {Ballot, Content, Member, Outcome, Phase, Proposal, SignedVote, Vote} from "./types/Types.sol";
+import {
+    Ballot,
+    Content,
+    Draw,
+    DrawKey,
+    Member,
+    Outcome,
+    Phase,
+    Proposal,
+    Round,
+    SeatProof,
+    SignedVote,
+    Vote
+} from "./types/Types.sol";
 
 /// @title RoundManager
 /// @notice Proposals, votes and finality, on top of tasks and rounds.
@@ -25,11 +41,22 @@ contract RoundManager is Rounds {
     /// @param agents Identities and stake.
     /// @param models Model versions.
     /// @param rewards Budgets and rewards.
-    constructor(IAgentRegistry agents, IModelRegistry models, IRewardDistributor rewards)
-        Tasks(agents, models, rewards)
+    /// @param seeds Randomness of draws.
+    constructor(IAgentRegistry agents, IModelRegistry models, IRewardDistributor rewards, ISeedSource seeds)
+        Tasks(agents, models, rewards, seeds)
     {}
 
     /* STATE-CHANGING */
+
+    /// @inheritdoc IRoundManager
+    function openSeats(uint64 taskId, uint32 round) external {
+        DrawBook.open(_book.pages[taskId], _suite(), taskId, round);
+    }
+
+    /// @inheritdoc IRoundManager
+    function proveSeats(uint64 taskId, uint32 round, SeatProof[] calldata proofs) external {
+        DrawBook.prove(_book.pages[taskId], _suite(), taskId, round, proofs);
+    }
 
     /// @inheritdoc IRoundManager
     function propose(uint64 taskId, uint32 round, Content calldata content) external returns (bytes32 proposalId) {
@@ -45,11 +72,13 @@ contract RoundManager is Rounds {
     function vote(uint256 taskId, uint256 round, Vote calldata ballotPaper) external {
         Page storage page = _book.pages[taskId];
         BallotWord ballot = _requireVote(page, round);
+        Round storage current = page.round;
         BallotWord counted = _vote({
             page: page,
             taskId: taskId,
             round: round,
-            openedAt: page.round.openedAt,
+            openedAt: current.openedAt,
+            isDrawn: current.seats != 0,
             proposalId: page.proposal.proposalId,
             ballot: ballot,
             validator: msg.sender,
@@ -65,6 +94,7 @@ contract RoundManager is Rounds {
         Page storage page = _book.pages[taskId];
         BallotWord ballot = _requireVote(page, round);
         uint256 openedAt = page.round.openedAt;
+        bool isDrawn = page.round.seats != 0;
         bytes32 proposalId = page.proposal.proposalId;
         bytes32 key = Digests.roundKey(address(this), taskId, round);
         bytes32 domain = _domainSeparatorV4();
@@ -78,6 +108,7 @@ contract RoundManager is Rounds {
                 taskId: taskId,
                 round: round,
                 openedAt: openedAt,
+                isDrawn: isDrawn,
                 proposalId: proposalId,
                 ballot: ballot,
                 validator: validator,
@@ -97,6 +128,29 @@ contract RoundManager is Rounds {
     }
 
     /// @inheritdoc IRoundManager
+    function getDraw(uint64 taskId)
+        external
+        view
+        returns (Draw memory draw, bytes32 seed, uint256[] memory list, uint256 committee)
+    {
+        Page storage page = _book.pages[taskId];
+        draw = page.draw;
+        (seed, committee) = (page.seed, page.committee);
+        list = Committees.load(page, draw.entries, draw.entries);
+    }
+
+    /// @inheritdoc IRoundManager
+    function getDrawKey(uint64 taskId, uint8 place) external view returns (DrawKey memory, address holder) {
+        Page storage page = _book.pages[taskId];
+        return (page.drawKeys[place], page.holders[place]);
+    }
+
+    /// @inheritdoc IRoundManager
+    function getTotalWeight(uint64 taskId) external view returns (uint256) {
+        return _book.pages[taskId].weights.atOpening;
+    }
+
+    /// @inheritdoc IRoundManager
     function getProposal(uint64 taskId) external view returns (Proposal memory) {
         return _book.pages[taskId].proposal;
     }
@@ -109,7 +163,7 @@ contract RoundManager is Rounds {
     /* INTERNAL */
 
     function _closeVote(Page storage page, BallotWord ballot) internal {
-        bool isDecided = Tallies.decide(ballot, page.round.validators) != Decision.Open;
+        bool isDecided = Tallies.decide(ballot, Seats.count(page.round)) != Decision.Open;
         page.ballot = isDecided ? ballot.withVoteClose(block.timestamp) : ballot;
     }
 
@@ -118,6 +172,7 @@ contract RoundManager is Rounds {
         uint256 taskId,
         uint256 round,
         uint256 openedAt,
+        bool isDrawn,
         bytes32 proposalId,
         BallotWord ballot,
         address validator,
@@ -139,14 +194,17 @@ contract RoundManager is Rounds {
             if (validator == page.proposal.proposer) revert OwnProposal(validator);
             return ballot;
         }
-        counted = Tallies.count(ballot, page.rejects, place, paper);
+        uint256 weight = isDrawn ? Committees.weightOf(page.committee, place) : 1;
+        if (weight == 0) revert NotEntitled(validator);
+        counted = Tallies.count(ballot, page.rejects, place, weight, paper);
         emit VoteCast(uint64(taskId), uint32(round), validator, ballot.attempt(), paper);
     }
 
     function _requireVote(Page storage page, uint256 round) internal view returns (BallotWord ballot) {
         if (page.round.round != round) revert WrongRound(page.round.round, round);
         ballot = page.ballot;
-        bool isOpen = ballot.isLive() && block.timestamp < ballot.voteClose();
+        bool isOpen =
+            ballot.isLive() && block.timestamp >= ballot.openedAt() && block.timestamp < ballot.voteClose();
         if (!isOpen || page.round.outcome != Outcome.None) revert WrongPhase(Phase.Vote, RoundState.getPhase(page));
     }
 }

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.37;
+
+import {ITasks} from "../interfaces/ITasks.sol";
+import {Page, Suite} from "../types/Book.sol";
+import {DrawKey, Weights} from "../types/Types.sol";
+import {Seats} from "./Seats.sol";
+import {WeightBook} from "./WeightBook.sol";
+
+/// @title DrawKeys
+/// @notice Keeps what a task's validators need to be drawn: key, weight and since when.
+/// @dev Copies, so that a proof reads one slot and a round's weights need no snapshot of the registry.
+library DrawKeys {
+    using WeightBook for Weights;
+
+    uint32 private constant ACTIVATION_EPOCHS = 2;
+    uint256 private constant UNITS = 1000;
+
+    /// @notice Copy a validator's key and stake for its place; they count from two epochs later.
+    function add(Page storage page, Suite calldata suite, uint64 taskId, address validator, uint8 place) internal {
+        (bytes32 digest, uint96 stake) = suite.agents.getDrawKey(validator);
+        if (digest == 0) revert ITasks.NoDrawKey(validator);
+        uint256 epoch = block.timestamp / suite.epochLength;
+        uint32 activeFrom = uint32(epoch) + ACTIVATION_EPOCHS;
+        uint32 weight = _computeWeight(stake, suite.agents.computeRequiredStake(Seats.VALIDATOR));
+        Weights memory weights = page.weights;
+        weights.fold(epoch);
+        weights.add(activeFrom, weight);
+        page.weights = weights;
+        uint32 penalties = page.holders[place] == validator ? page.drawKeys[place].penalties : 0;
+        page.drawKeys[place] = DrawKey(bytes20(digest), weight, activeFrom, penalties);
+        page.holders[place] = validator;
+        emit ITasks.DrawKeySet(taskId, validator, place, bytes20(digest), weight, activeFrom);
+    }
+
+    /// @notice Forget what stands for a place; its holder and his penalties stay until somebody else takes it.
+    function remove(Page storage page, Suite calldata suite, uint64 taskId, uint8 place) internal {
+        DrawKey memory known = page.drawKeys[place];
+        uint256 epoch = block.timestamp / suite.epochLength;
+        Weights memory weights = page.weights;
+        weights.fold(epoch);
+        weights.remove(known.activeFrom, known.weight, epoch);
+        page.weights = weights;
+        page.drawKeys[place] = DrawKey(0, 0, 0, known.penalties);
+        emit ITasks.DrawKeySet(taskId, page.holders[place], place, 0, 0, 0);
+    }
+
+    /// @dev Thousandths of the stake that a validator needs, so that weights add up in 40 bits.
+    function _computeWeight(uint256 stake, uint256 needed) private pure returns (uint32) {
+        if (needed == 0) return 0;
+        uint256 weight = (stake * UNITS) / needed;
+        return weight < type(uint32).max ? uint32(weight) : type(uint32).max;
+    }
+}
