@@ -5,9 +5,9 @@ ECVRF-P256-SHA256-TAI (section 5.5) on secp256k1, under a suite byte for private
 proves that an output belongs to a message; nobody, the holder included, can prove a second output
 for it, so an output is a ticket that its owner cannot choose.
 
-A proof is stricter than the RFC's: c = 0 and s = 0 are refused, as are the negligibly rare values
-that the EVM's `ecrecover` cannot compute with (`compute_hints`), so that Python and
-`contracts/libraries/VRF.sol` accept the same proofs.
+`contracts/libraries/VRF.sol` verifies the same proofs with the help of hints. Both refuse c = 0 and
+s = 0, which the RFC allows; the contract refuses a few coordinates more, which its header lists and
+which no search finds.
 """
 
 import hashlib
