@@ -78,38 +78,40 @@ library SeatHeaps {
         return uint176(head >> NOTE_SHIFT);
     }
 
-    /// @notice Put `seat` into the free node, or above it.
+    /// @notice Put `seat` into the free node, or above it; `head` already counts it.
     function _siftUp(SeatHeap storage heap, uint256 head, uint256 node, uint256 seat) private {
-        while (node != 0) {
-            uint256 parent = (node - 1) / 4;
-            uint256 above = parent == 0 ? head & LANE_MASK : getSeat(heap, parent);
+        (uint256 word, uint256 shift) = _locate(node);
+        uint256 value = word == 0 ? head : _load(heap, word);
+        while (word != 0) {
+            // The parent of the four nodes in word i + 1 is node i.
+            (uint256 wordAbove, uint256 shiftAbove) = _locate(word - 1);
+            uint256 valueAbove = wordAbove == 0 ? head : _load(heap, wordAbove);
+            uint256 above = (valueAbove >> shiftAbove) & LANE_MASK;
             if (above >= seat) break;
-            _write(heap, node, above);
-            node = parent;
+            _store(heap, word, _place(value, shift, above));
+            (word, shift, value) = (wordAbove, shiftAbove, valueAbove);
         }
-        if (node == 0) head = (head & ~LANE_MASK) | seat;
-        else _write(heap, node, seat);
-        _store(heap, 0, head);
+        if (word != 0) _store(heap, 0, head);
+        _store(heap, word, _place(value, shift, seat));
     }
 
     /// @notice Put `seat` into the place of node 0, or below it.
     function _siftDown(SeatHeap storage heap, uint256 head, uint256 count, uint256 seat) private {
-        uint256 node = 0;
-        while (4 * node + 1 < count) {
-            (uint256 lane, uint256 largest) = _findLargest(_load(heap, node + 1), count - 4 * node - 1);
-            if (largest <= seat) break;
-            if (node == 0) head = (head & ~LANE_MASK) | largest;
-            else _write(heap, node, largest);
-            node = 4 * node + 1 + lane;
+        uint256 word = 0;
+        uint256 shift = 0;
+        uint256 value = head;
+        unchecked {
+            for (uint256 first = 1; first < count;) {
+                uint256 wordBelow = first / 4 + 1;
+                uint256 valueBelow = _load(heap, wordBelow);
+                (uint256 lane, uint256 largest) = _findLargest(valueBelow, count - first);
+                if (largest <= seat) break;
+                _store(heap, word, _place(value, shift, largest));
+                (word, shift, value) = (wordBelow, lane * LANE, valueBelow);
+                first = 4 * (first + lane) + 1;
+            }
         }
-        if (node == 0) head = (head & ~LANE_MASK) | seat;
-        else _write(heap, node, seat);
-        _store(heap, 0, head);
-    }
-
-    function _write(SeatHeap storage heap, uint256 node, uint256 seat) private {
-        (uint256 word, uint256 shift) = _locate(node);
-        _store(heap, word, (_load(heap, word) & ~(LANE_MASK << shift)) | (seat << shift));
+        _store(heap, word, _place(value, shift, seat));
     }
 
     function _store(SeatHeap storage heap, uint256 word, uint256 value) private {
@@ -128,14 +130,24 @@ library SeatHeaps {
     /// @notice Return the lane with the highest seat among the first `lanes` of a word, and that seat.
     function _findLargest(uint256 word, uint256 lanes) private pure returns (uint256 lane, uint256 largest) {
         largest = word & LANE_MASK;
-        for (uint256 i = 1; i < lanes && i < 4; ++i) {
-            uint256 seat = (word >> (i * LANE)) & LANE_MASK;
-            if (seat > largest) (lane, largest) = (i, seat);
+        unchecked {
+            for (uint256 i = 1; i < 4 && i < lanes; ++i) {
+                word >>= LANE;
+                uint256 seat = word & LANE_MASK;
+                if (seat > largest) (lane, largest) = (i, seat);
+            }
         }
     }
 
+    /// @notice Return a word with one lane replaced.
+    function _place(uint256 value, uint256 shift, uint256 seat) private pure returns (uint256) {
+        return (value & ~(LANE_MASK << shift)) | (seat << shift);
+    }
+
+    /// @notice Return the word of a node and its lane's place in it.
     function _locate(uint256 node) private pure returns (uint256 word, uint256 shift) {
-        if (node == 0) return (0, 0);
-        return ((node + 3) / 4, ((node - 1) % 4) * LANE);
+        unchecked {
+            if (node != 0) (word, shift) = ((node + 3) / 4, ((node - 1) % 4) * LANE);
+        }
     }
 }
