@@ -96,7 +96,7 @@ def compute_seat(output: bytes, index: int, member: int) -> int:
 
     Seats are compared as numbers: scores first; 16 bits number the members of one draw.
     """
-    digest = keccak(encode_abi(("bytes32", "uint256"), (output, index)))
+    digest = keccak(output + index.to_bytes(32, "big"))
     score = int.from_bytes(digest, "big") >> 256 - SCORE_BITS
     return score << MEMBER_BITS | member
 

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import math
 import subprocess
@@ -28,7 +29,7 @@ WEIGHTS = st.integers(0, 2**96 - 1)
 
 
 def output(*parts):
-    return keccak(repr(parts).encode())
+    return hashlib.sha256(repr(parts).encode()).digest()
 
 
 def test_vectors__generator__still_makes_them():
@@ -194,7 +195,7 @@ def test_possession_message__abi__is_the_contracts():
 def test_seats__many_draws__follow_stake():
     weights = [1, 2, 3, 5, 8, 13, 21, 47]
     electorate = Electorate(sum(weights), len(weights), 10, 64)
-    draws = 1500
+    draws = 1000
     won = np.zeros(len(weights))
     for draw in range(draws):
         for member, weight in enumerate(weights):
@@ -209,7 +210,7 @@ def test_seats__many_draws__follow_stake():
 
 def test_seats__one_stake_split_in_many__wins_as_often():
     whole = Electorate(100, 2, 10, 64)
-    draws = 1500
+    draws = 1000
     together = sum(sortition.count_seats(whole, 30, output("whole", d)) for d in range(draws))
     apart = sum(
         sortition.count_seats(whole, 10, output("split", d, part))
@@ -250,9 +251,7 @@ def test_shortfall__formula__is_the_stated_probability(seats, multiple, stated):
     assert stats.poisson.cdf(seats - 1, round(multiple * seats)) == pytest.approx(stated, rel=0.35)
 
 
-@pytest.mark.parametrize(
-    ("seats", "expected", "draws"), [(7, 10, 1200), (5, 10, 1200), (7, 14, 1200)]
-)
+@pytest.mark.parametrize(("seats", "expected", "draws"), [(7, 10, 600), (5, 10, 600)])
 def test_shortfall__drawn__has_its_probability(seats, expected, draws):
     electorate = Electorate(30, 30, expected, 64)
     short = 0
@@ -292,7 +291,7 @@ def test_bad_quorum__formula__is_the_stated_probability(seats, share, stated):
 
 @pytest.mark.parametrize("seats", [5, 7])
 def test_bad_quorum__drawn_with_a_third_malicious__has_its_probability(seats):
-    members, draws = 30, 900
+    members, draws = 18, 500
     electorate = Electorate(members, members, 3 * seats, 64)
     bad = 0
     for draw in range(draws):
