@@ -47,6 +47,7 @@ class Addresses:
     round_manager: Address
     model_registry: Address
     reward_distributor: Address
+    seed_source: Address
 
 
 @dataclass(frozen=True, slots=True)

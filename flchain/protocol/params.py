@@ -32,12 +32,16 @@ class Schedule:
 
     proposal_bond: Wei
     min_validators: int
+    committee: int
+    """Seats of a committee that is drawn; zero where every active validator sits."""
     max_attempts: int
     propose_ranks: int
     max_rounds: int
     submit_window: Seconds
     attest_window: Seconds
     propose_window: Seconds
+    seat_window: Seconds
+    """Each of the four stages of SEAT; zero where every active validator sits."""
     vote_window: Seconds
     open_delay: Seconds
     claim_delay: Seconds
@@ -65,12 +69,14 @@ MINIMAL = Preset(
     Schedule(
         proposal_bond=Wei(5 * ETHER),
         min_validators=1,
+        committee=0,
         max_attempts=2,
         propose_ranks=3,
         max_rounds=100,
         submit_window=Seconds(60),
         attest_window=Seconds(30),
         propose_window=Seconds(20),
+        seat_window=Seconds(0),
         vote_window=Seconds(30),
         open_delay=Seconds(10),
         claim_delay=Seconds(5),
@@ -90,13 +96,15 @@ LOCAL = Preset(
     ),
     Schedule(
         proposal_bond=Wei(50 * ETHER),
-        min_validators=3,
+        min_validators=5,
+        committee=5,
         max_attempts=3,
         propose_ranks=3,
         max_rounds=1_000,
         submit_window=Seconds(5 * MINUTE),
         attest_window=Seconds(2 * MINUTE),
         propose_window=Seconds(MINUTE),
+        seat_window=Seconds(2),
         vote_window=Seconds(2 * MINUTE),
         open_delay=Seconds(1),
         claim_delay=Seconds(0),
@@ -117,18 +125,20 @@ MAINNET = Preset(
     Schedule(
         proposal_bond=Wei(500 * ETHER),
         min_validators=21,
+        committee=21,
         max_attempts=3,
         propose_ranks=4,
         max_rounds=10_000,
         submit_window=Seconds(12 * HOUR),
         attest_window=Seconds(4 * HOUR),
         propose_window=Seconds(HOUR),
+        seat_window=Seconds(10 * MINUTE),
         vote_window=Seconds(4 * HOUR),
         open_delay=Seconds(10 * MINUTE),
         claim_delay=Seconds(DAY),
         claim_window=Seconds(90 * DAY),
     ),
 )
-"""Public networks: committees of 21 or more, and time for a dispute before stake leaves."""
+"""Public networks: committees of 21, and time for a dispute before stake leaves."""
 
 PRESETS = {preset.name: preset for preset in (MINIMAL, LOCAL, MAINNET)}

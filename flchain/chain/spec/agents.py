@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from flchain.chain.spec import token
 from flchain.chain.spec.signatures import get_nonce, use_nonce, verify_deadline, verify_signed
-from flchain.chain.spec.state import Config, Env, State, compute_epoch
+from flchain.chain.spec.state import Config, Env, KeyUse, State, compute_epoch
 from flchain.protocol.calls import (
     BeginUnbonding,
     BeginUnbondingWithSig,
@@ -127,7 +127,7 @@ def verify_registration(state: State, agent: Address, call: Registration) -> Non
         raise InvalidRoles(call.roles)
     if call.keys_digest == ZERO_DIGEST:
         raise InvalidKeys(call.keys_digest)
-    if call.keys_digest in state.used_keys:
+    if call.keys_digest in state.keys:
         raise KeysUsed(call.keys_digest)
     verify_entry(state, agent, call.roles, call.stake)
 
@@ -193,7 +193,7 @@ def register(state: State, env: Env, agent: Address, call: Registration) -> list
         roles=call.roles,
         keys_digest=call.keys_digest,
     )
-    state.used_keys.add(call.keys_digest)
+    state.keys[call.keys_digest] = KeyUse.USED
     if call.stake != 0:
         token.pull(state, agent, state.config.addresses.agent_registry, call.stake)
     active_from = state.agents[agent].active_from
