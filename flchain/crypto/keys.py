@@ -74,9 +74,17 @@ def build_mnemonic(entropy: bytes) -> str:
 
 def derive_private_key(mnemonic: str, index: int) -> bytes:
     """Return the key at m/44'/60'/0'/0/`index` (BIP-44), where wallets and Anvil look."""
+    return _derive(mnemonic, f"m/44'/60'/0'/0/{index}")
+
+
+def derive_vrf_secret(mnemonic: str, index: int) -> bytes:
+    """Return the VRF secret at m/44'/60'/1'/0/`index`: never the key of an account."""
+    return _derive(mnemonic, f"m/44'/60'/1'/0/{index}")
+
+
+def _derive(mnemonic: str, path: str) -> bytes:
     Account.enable_unaudited_hdwallet_features()
-    account = Account.from_mnemonic(mnemonic, account_path=f"m/44'/60'/0'/0/{index}")
-    return bytes(account.key)
+    return bytes(Account.from_mnemonic(mnemonic, account_path=path).key)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -13,11 +13,15 @@ from flchain.protocol.reverts import (
     AlreadyAttested,
     AlreadyClaimed,
     AlreadyEndorsed,
+    AlreadySeeded,
     AlreadySubmitted,
     AlreadyVoted,
     Barred,
+    NoSeat,
     NotYourRank,
+    NotYourTurn,
     RoundIsLive,
+    SeedIsFixed,
     TooEarly,
     WrongPhase,
     WrongProposal,
@@ -30,11 +34,15 @@ _OVERTAKEN = (
     AlreadyAttested,
     AlreadyClaimed,
     AlreadyEndorsed,
+    AlreadySeeded,
     AlreadySubmitted,
     AlreadyVoted,
     Barred,
+    NoSeat,
     NotYourRank,
+    NotYourTurn,
     RoundIsLive,
+    SeedIsFixed,
     TooEarly,
     WrongPhase,
     WrongProposal,
@@ -86,7 +94,7 @@ class Watch:
 
 def _fits(phase: Phase, past: TaskPast) -> bool:
     """Return whether the events show what a phase presupposes."""
-    if phase is not Phase.VOTE:
+    if phase not in (Phase.SEAT, Phase.VOTE):
         return True
     newest = past.rounds[max(past.rounds)]
     return bool(newest.proposals)

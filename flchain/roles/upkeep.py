@@ -6,7 +6,8 @@ it steps in only when the orchestrator is silent.
 
 from dataclasses import dataclass, field
 
-from flchain.protocol.calls import OpenRound, Propose, Settle
+from flchain.chain.spec.committees import SEED_WINDOWS
+from flchain.protocol.calls import OpenRound, OpenSeats, Propose, Settle, StartSeed
 from flchain.protocol.errors import ProtocolError
 from flchain.protocol.records import TaskStatus
 from flchain.protocol.types import (
@@ -63,6 +64,8 @@ class Upkeep:
             return self._open(seen)
         if seen.phase is Phase.PROPOSE:
             return self._propose(seen)
+        if seen.phase is Phase.SEAT:
+            return self._open_seats(seen)
         too_few = len(seen.live.submissions) < self.terms.task.min_survivors
         if seen.phase is Phase.SETTLE or (seen.phase is Phase.ATTEST and too_few):
             self.context.send(Settle(self.context.task_id), seen.round.round)
@@ -89,6 +92,20 @@ class Upkeep:
         is_endorsed = status.endorsements > active.validators // 2
         budget = self.context.ledger.get_budget(self.context.task_id).available
         return is_manned and is_endorsed and budget >= task.round_reserve
+
+    def _open_seats(self, seen: Observation) -> bool:
+        """Fix a draw's seed where no beacon has to, or once all of them were silent."""
+        task_id, number = self.context.task_id, seen.round.round
+        draw = self.context.ledger.get_draw(task_id).draw
+        if draw.is_seeded:
+            return False
+        deadline = draw.proposed_at + SEED_WINDOWS * self.terms.task.seat_window
+        if not draw.beacons and self.context.ledger.get_head().number > draw.pinned_block:
+            self.context.send(StartSeed(task_id), number)
+        elif seen.now < deadline:
+            return False
+        self.context.send(OpenSeats(task_id, number), number)
+        return True
 
     def _propose(self, seen: Observation) -> bool:
         _, holder = self.context.ledger.get_proposer(self.context.task_id)

@@ -26,6 +26,7 @@ from flchain.roles.assembly import (
     publish_result,
 )
 from flchain.roles.context import Context
+from flchain.roles.drawing import Drawing, is_seated
 from flchain.roles.execution import RoundResult, fetch_update
 from flchain.roles.observation import Observation, is_overtaken
 from flchain.roles.terms import Terms, seal_initial_state
@@ -45,6 +46,8 @@ class Validator:
     trainer: Trainer
     held_out: Dataset
     upkeep: Upkeep | None = None
+    drawing: Drawing | None = None
+    """Takes part in draws; without it the validator attests, and sits where all do."""
     _quality: dict[Digest, Evaluation] = field(default_factory=dict)
 
     def tick(self, seen: Observation) -> bool:
@@ -64,6 +67,8 @@ class Validator:
     def _act(self, seen: Observation) -> bool:
         if seen.phase is Phase.ATTEST:
             return self._attest(seen)
+        if seen.phase is Phase.SEAT:
+            return self.drawing is not None and self.drawing.tick(seen)
         if seen.phase is Phase.VOTE:
             return self._vote(seen)
         return False
@@ -104,7 +109,7 @@ class Validator:
         has_voted = any(
             vote.validator == voter and vote.attempt == proposal.attempt for vote in seen.live.votes
         )
-        if has_voted or proposal.proposer == voter:
+        if has_voted or proposal.proposer == voter or not is_seated(self.context, seen):
             return False
         vote = self._judge(seen, proposal)
         number = seen.round.round
