@@ -56,13 +56,15 @@ from flchain.protocol.reverts import (
     StillUnbonding,
     UnbondingNotOver,
 )
-from flchain.protocol.types import ZERO_DIGEST, Address, Epoch, Role, Timestamp, Wei
+from flchain.protocol.types import ZERO_DIGEST, Address, Digest, Epoch, Role, Timestamp, Wei
 
 Registration: TypeAlias = Register | RegisterWithPermit | RegisterWithSig
 """What the three ways to register have in common: roles, stake and keys digest."""
 
 BURN_ADDRESS = Address("0x000000000000000000000000000000000000dEaD")
 """Where slashed tokens go."""
+SILENCE_DIVISOR = 100
+"""A silent seat costs this part of the stake that a validator needs."""
 ALL_ROLES = Role.AGENT | Role.VALIDATOR | Role.PROPOSER
 ACTIVATION_EPOCHS = 2
 """Roles and enrolments count from this many epochs after the current one."""
@@ -71,6 +73,16 @@ ACTIVATION_EPOCHS = 2
 def get_agent(state: State, address: Address) -> Agent:
     """Return one identity's record; all zero for a stranger."""
     return state.agents.get(address, Agent())
+
+
+def get_draw_key(state: State, address: Address) -> tuple[Digest, Wei]:
+    """Return the digest of the VRF key that an identity proved to hold, and its stake.
+
+    The digest is zero where there is no such key.
+    """
+    record = get_agent(state, address)
+    is_proven = state.keys.get(record.keys_digest) == KeyUse.PROVEN
+    return (record.keys_digest if is_proven else ZERO_DIGEST), record.stake
 
 
 def compute_required_stake(config: Config, roles: int) -> Wei:
@@ -181,7 +193,9 @@ def verify_bond(state: State, agent: Address, amount: Wei) -> None:
         raise BondTooHigh(agent, free, amount)
 
 
-def register(state: State, env: Env, agent: Address, call: Registration) -> list[Event]:
+def register(
+    state: State, env: Env, agent: Address, call: Registration, use: KeyUse = KeyUse.USED
+) -> list[Event]:
     """Record a registration and pull its stake.
 
     A suspension outlives a registration; only governance lifts it.
@@ -193,7 +207,7 @@ def register(state: State, env: Env, agent: Address, call: Registration) -> list
         roles=call.roles,
         keys_digest=call.keys_digest,
     )
-    state.keys[call.keys_digest] = KeyUse.USED
+    state.keys[call.keys_digest] = use
     if call.stake != 0:
         token.pull(state, agent, state.config.addresses.agent_registry, call.stake)
     active_from = state.agents[agent].active_from
@@ -255,6 +269,18 @@ def slash_bond(state: State, agent: Address, amount: Wei) -> list[Event]:
         return [slashed, *set_suspended(state, agent, suspended=True)]
     token.move(state, state.config.addresses.agent_registry, BURN_ADDRESS, amount)
     return [slashed]
+
+
+def punish_silence(state: State, agent: Address) -> list[Event]:
+    """Burn the fixed penalty for a silent seat, as far as free stake covers it."""
+    record = get_agent(state, agent)
+    part = state.config.validator_stake // SILENCE_DIVISOR if state.config.has_token else 0
+    penalty = Wei(min(part, record.stake - record.locked))
+    if penalty == 0:
+        return []
+    state.agents[agent] = replace(record, stake=Wei(record.stake - penalty))
+    token.move(state, state.config.addresses.agent_registry, BURN_ADDRESS, penalty)
+    return [AgentSlashed(agent, penalty)]
 
 
 def process_register(state: State, env: Env, call: Register) -> list[Event]:
