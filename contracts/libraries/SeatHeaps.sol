@@ -28,6 +28,11 @@ library SeatHeaps {
         heap.words[0] = (uint256(note) << NOTE_SHIFT) | (uint256(capacity) << CAPACITY_SHIFT);
     }
 
+    /// @notice Replace the caller's note.
+    function setNote(SeatHeap storage heap, uint176 note) internal {
+        heap.words[0] = uint80(heap.words[0]) | (uint256(note) << NOTE_SHIFT);
+    }
+
     /// @notice Insert a seat if it is among the lowest, and return whether it is.
     function insert(SeatHeap storage heap, uint256 seat) internal returns (bool isSeated) {
         uint256 head = heap.words[0];

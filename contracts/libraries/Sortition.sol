@@ -86,16 +86,17 @@ library Sortition {
     /// @dev With k and r such that rate = k ln 2 + r and 0 <= r < ln 2 it is 2^-k times the 20 first terms of the
     /// series of exp(-r), by Horner's rule, each division rounded down. Off by less than 2^-76 of itself plus 2^-127.
     function computeExp(uint256 rate) internal pure returns (uint256 result) {
-        unchecked {
-            uint256 wide = rate << RATE_BITS;
-            uint256 rest = wide % LN2;
-            result = ONE;
-            for (uint256 term = TERMS; term > 0; --term) {
+        uint256 wide = rate << RATE_BITS;
+        uint256 rest = wide % LN2;
+        // In plain Solidity each division tests its divisor, which doubles the price of a draw's arithmetic.
+        assembly ("memory-safe") {
+            result := ONE
+            for { let divisor := shl(128, TERMS) } divisor { divisor := sub(divisor, ONE) } {
                 // Both factors are at most 2^128, and the rest is below it.
-                result = ONE - (result * rest) / (term << 128);
+                result := sub(ONE, div(mul(result, rest), divisor))
             }
-            result >>= wide / LN2;
         }
+        result >>= wide / LN2;
     }
 
     /// @notice Return seat `index` of an output as 64 bits: 48 of its score, then the member's number.

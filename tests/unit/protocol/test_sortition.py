@@ -12,7 +12,7 @@ from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import stats  # type: ignore[import-untyped]  # published without types
 
 from flchain.protocol import sortition
 from flchain.protocol.digests import compute_quorum
@@ -150,7 +150,7 @@ def test_seat__score_and_member__share_64_bits(data, index, member):
     capacity=st.integers(0, 64),
 )
 def test_heap__any_seats__keeps_the_lowest(seats, capacity):
-    heap = ()
+    heap: tuple[int, ...] = ()
     for seat in seats:
         heap = sortition.insert_seat(heap, seat, capacity)
         assert all(heap[(node - 1) // 4] >= heap[node] for node in range(1, len(heap)))
