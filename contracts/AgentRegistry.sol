@@ -32,6 +32,9 @@ contract AgentRegistry is IAgentRegistry, Signed, Nonces {
     uint256 private constant PROVEN = 2;
     /// @dev A silent seat costs this part of the stake that a validator needs.
     uint96 private constant SILENCE_DIVISOR = 100;
+    /// @dev An offence costs this part of it, of which a part goes to who reports it.
+    uint96 private constant OFFENCE_DIVISOR = 2;
+    uint96 private constant BOUNTY_DIVISOR = 10;
     bytes32 private constant REGISTRATION_TYPEHASH =
         keccak256("Registration(uint8 roles,uint96 stake,bytes32 keysDigest,uint40 deadline)");
     bytes32 private constant STAKE_INCREASE_TYPEHASH =
@@ -171,6 +174,27 @@ contract AgentRegistry is IAgentRegistry, Signed, Nonces {
         if (free < amount) revert BondTooHigh(agent, free, amount);
         record.locked += amount;
         emit BondLocked(agent, amount);
+    }
+
+    /// @inheritdoc IAgentRegistry
+    function punishOffence(address agent, address reporter) external onlyRoundManager {
+        Agent storage record = _agents[agent];
+        uint96 due = VALIDATOR_STAKE / OFFENCE_DIVISOR;
+        uint96 free = record.stake - record.locked;
+        uint96 fromStake = due < free ? due : free;
+        uint96 rest = due - fromStake;
+        uint96 fromUnbonding = rest < record.unbonding ? rest : record.unbonding;
+        record.stake -= fromStake;
+        record.unbonding -= fromUnbonding;
+        uint96 amount = fromStake + fromUnbonding;
+        emit AgentSlashed(agent, amount);
+        if (address(TOKEN) == address(0)) {
+            _setSuspended(agent, true);
+            return;
+        }
+        uint96 bounty = reporter == address(0) ? 0 : amount / BOUNTY_DIVISOR;
+        if (bounty != 0) TOKEN.trySafeTransfer(reporter, bounty);
+        if (amount != bounty) TOKEN.trySafeTransfer(BURN_ADDRESS, amount - bounty);
     }
 
     /// @inheritdoc IAgentRegistry

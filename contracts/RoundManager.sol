@@ -12,6 +12,7 @@ import {BallotWord} from "./libraries/Ballots.sol";
 import {Committees} from "./libraries/Committees.sol";
 import {Digests} from "./libraries/Digests.sol";
 import {DrawBook} from "./libraries/DrawBook.sol";
+import {Evidence} from "./libraries/Evidence.sol";
 import {RoundBook} from "./libraries/RoundBook.sol";
 import {RoundState} from "./libraries/RoundState.sol";
 import {Seats} from "./libraries/Seats.sol";
@@ -19,6 +20,7 @@ import {Settlement} from "./libraries/Settlement.sol";
 import {Decision, Tallies} from "./libraries/Tallies.sol";
 import {Page} from "./types/Book.sol";
 import {
+    Audit,
     Ballot,
     Content,
     Draw,
@@ -49,6 +51,11 @@ contract RoundManager is Rounds {
     /* STATE-CHANGING */
 
     /// @inheritdoc IRoundManager
+    function auditVote(uint64 taskId, Audit calldata finding) external {
+        Evidence.audit(_book.pages[taskId], _suite(), taskId, finding);
+    }
+
+    /// @inheritdoc IRoundManager
     function openSeats(uint64 taskId, uint32 round) external {
         DrawBook.open(_book.pages[taskId], _suite(), taskId, round);
     }
@@ -61,6 +68,26 @@ contract RoundManager is Rounds {
     /// @inheritdoc IRoundManager
     function propose(uint64 taskId, uint32 round, Content calldata content) external returns (bytes32 proposalId) {
         return RoundBook.propose(_book.pages[taskId], _suite(), taskId, round, content);
+    }
+
+    /// @inheritdoc IRoundManager
+    function reportDoubleVote(
+        uint64 taskId,
+        uint32 round,
+        uint8 attempt,
+        SignedVote calldata first,
+        SignedVote calldata second
+    ) external {
+        Evidence.reportDoubleVote({
+            page: _book.pages[taskId],
+            suite: _suite(),
+            domain: _domainSeparatorV4(),
+            taskId: taskId,
+            round: round,
+            attempt: attempt,
+            first: first,
+            second: second
+        });
     }
 
     /// @inheritdoc IRoundManager

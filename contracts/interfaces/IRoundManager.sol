@@ -2,6 +2,7 @@
 pragma solidity ^0.8.37;
 
 import {
+    Audit,
     Ballot,
     Content,
     Draw,
@@ -61,6 +62,12 @@ interface IRoundManager is ITasks {
     );
     /// @notice Emitted when silent validators lose their seats to the next on the list.
     event SeatsReplaced(uint64 indexed taskId, uint32 indexed round, uint8 attempt, uint256 committee);
+    /// @notice Emitted when a member of a later committee finds another tag than an audited vote claimed.
+    event VoteAudited(
+        uint64 indexed taskId, uint32 indexed round, address indexed validator, address auditor, Audit finding
+    );
+    /// @notice Emitted when a validator is punished for an offence.
+    event OffencePunished(uint64 indexed taskId, address indexed validator, bytes32 offence, address reporter);
     /// @notice Emitted when a proposal is void and the next attempt begins.
     event ProposalVoided(uint64 indexed taskId, uint32 indexed round, uint8 attempt, bool isProvenWrong);
     /// @notice Emitted when a round ends.
@@ -122,6 +129,13 @@ interface IRoundManager is ITasks {
     /// @notice Thrown when no proof of a call wins a seat that its validator did not have.
     error NoSeat(uint8 place);
 
+    /// @notice Thrown when what is reported is no offence.
+    error NoOffence(address validator);
+    /// @notice Thrown when an offence was punished before.
+    error AlreadyPunished(address validator);
+    /// @notice Thrown when an auditor repeats itself.
+    error AlreadyAudited(address auditor);
+
     /// @notice Open the task's next round; anybody may call.
     function openRound(uint64 taskId) external returns (uint32 round);
 
@@ -161,6 +175,18 @@ interface IRoundManager is ITasks {
 
     /// @notice Record up to 32 signed votes; skips those already counted, reverts on invalid ones.
     function voteBundle(uint256 taskId, uint256 round, SignedVote[] calldata votes) external;
+
+    /// @notice Punish a validator that signed two different votes for one attempt; a tenth goes to the reporter.
+    function reportDoubleVote(
+        uint64 taskId,
+        uint32 round,
+        uint8 attempt,
+        SignedVote calldata first,
+        SignedVote calldata second
+    ) external;
+
+    /// @notice Say, as a member of the newest committee, that an audited vote's tag is not what its work gives.
+    function auditVote(uint64 taskId, Audit calldata finding) external;
 
     /// @notice Record whatever the time and the counts have decided; anybody may call.
     function settle(uint64 taskId) external;

@@ -45,6 +45,8 @@ struct Suite {
 /// @param seats The newest draw's list, lowest score first, eight seats per word.
 /// @param drawKeys What a validator needs to be drawn, by place.
 /// @param holders Who holds a place.
+/// @param offences Offences that were punished.
+/// @param audits Per finding about an earlier vote: the seats that share it, and whose.
 struct Page {
     // slots 0 to 5
     Task task;
@@ -78,6 +80,9 @@ struct Page {
     mapping(uint256 word => uint256) seats;
     mapping(uint256 place => DrawKey) drawKeys;
     mapping(uint256 place => address) holders;
+    // slots 31 and 32
+    mapping(bytes32 offence => bool) offences;
+    mapping(bytes32 finding => uint256) audits;
 }
 
 /// @notice The round manager's whole storage, so that its libraries can work on it.

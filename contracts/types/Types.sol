@@ -323,6 +323,20 @@ struct SeatProof {
     VrfProof proof;
 }
 
+/// @notice What an auditor found about an earlier vote.
+/// @param round Round of the vote.
+/// @param attempt Attempt of the vote.
+/// @param validator Who voted.
+/// @param claimed The tag in its vote.
+/// @param found The tag that the work gives.
+struct Audit {
+    uint32 round;
+    uint8 attempt;
+    address validator;
+    bytes32 claimed;
+    bytes32 found;
+}
+
 /// @notice The newest proposal of a task; the slots are reused.
 /// @param proposalId Binds content, attempt and proposer.
 /// @param stateDigest Manifest digest of the proposed model state.

@@ -319,6 +319,19 @@ class SignedVote:
 
 
 @dataclass(frozen=True, slots=True)
+class Audit:
+    """What a member of a later committee found about an earlier vote."""
+
+    round: RoundId
+    attempt: int
+    validator: Address
+    claimed: Digest
+    """The execution tag in its vote."""
+    found: Digest
+    """The tag that the work gives."""
+
+
+@dataclass(frozen=True, slots=True)
 class SignedAttestation:
     """An attestation with the validator's EIP-712 signature, for bundles."""
 

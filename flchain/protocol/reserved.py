@@ -60,6 +60,16 @@ class SlashBond(Call):
 
 
 @dataclass(frozen=True, slots=True)
+class PunishOffence(Call):
+    """Take stake for an offence; reserved for the round manager."""
+
+    contract = "AgentRegistry"
+    function = "punishOffence"
+    agent: Address
+    reporter: Address
+
+
+@dataclass(frozen=True, slots=True)
 class PunishSilence(Call):
     """Burn the fixed penalty for a silent seat; reserved for the round manager."""
 

@@ -32,6 +32,11 @@ def pack_committee(committee: dict[int, int]) -> int:
     return sum(count << PLACE_BITS * place for place, count in committee.items())
 
 
+def get_weight(word: int, place: int) -> int:
+    """Return the seats that `place` holds in a committee's word."""
+    return word >> PLACE_BITS * place & LARGEST_COUNT
+
+
 def find_leaders(seats: list[int]) -> int:
     """Return the first three holders on a list, each as its place plus one, eight bits each."""
     found = list(dict.fromkeys(get_member(seat) for seat in seats))[:LEADERS]

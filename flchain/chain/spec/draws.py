@@ -21,7 +21,7 @@ from flchain.chain.spec.committees import (
     seat_committee,
 )
 from flchain.chain.spec.rounds import get_phase, is_entitled, verify_bundle, verify_round
-from flchain.chain.spec.state import Book, Config, Env, State, compute_epoch, get_book
+from flchain.chain.spec.state import Book, Env, State, compute_epoch, get_book
 from flchain.crypto.vrf_hints import compute_hinted_output, hash_key, verify_hinted
 from flchain.protocol.calls import OpenSeats, ProveSeats
 from flchain.protocol.digests import compute_quorum

@@ -9,6 +9,7 @@ from flchain.chain.base import Addresses
 from flchain.protocol.digests import round_key
 from flchain.protocol.records import (
     Agent,
+    Audit,
     Ballot,
     Budget,
     Distribution,
@@ -156,6 +157,10 @@ class Book:
     """What a validator needs to be drawn, by place."""
     holders: dict[int, Address] = field(default_factory=dict)
     """Who holds a place, or held it last."""
+    offences: set[Digest] = field(default_factory=set)
+    """Offences that were punished."""
+    audits: dict[Audit, dict[Address, int]] = field(default_factory=dict)
+    """Per finding about an earlier vote: who shares it, with its seats then."""
     total_weight: int = 0
     """Weight of all validators when the newest round opened."""
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from flchain.protocol.calls.base import Call
 from flchain.protocol.records import (
+    Audit,
     Content,
     SeatProof,
     SignedAttestation,
@@ -203,6 +204,27 @@ class ProveSeats(_RoundManagerCall):
     task_id: TaskId
     round: RoundId
     proofs: tuple[SeatProof, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportDoubleVote(_RoundManagerCall):
+    """Punish a validator that signed two different votes; a tenth goes to the reporter."""
+
+    function = "reportDoubleVote"
+    task_id: TaskId
+    round: RoundId
+    attempt: int
+    first: SignedVote
+    second: SignedVote
+
+
+@dataclass(frozen=True, slots=True)
+class AuditVote(_RoundManagerCall):
+    """Say that an earlier vote's tag is not what its work gives."""
+
+    function = "auditVote"
+    task_id: TaskId
+    finding: Audit
 
 
 @dataclass(frozen=True, slots=True)

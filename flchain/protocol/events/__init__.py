@@ -31,6 +31,7 @@ from flchain.protocol.events.rounds import (
     DrawKeySet,
     MemberEnrolled,
     MemberLeft,
+    OffencePunished,
     ProposalSubmitted,
     ProposalVoided,
     RoundOpened,
@@ -43,6 +44,7 @@ from flchain.protocol.events.rounds import (
     TaskCreated,
     TaskEndorsed,
     UpdateSubmitted,
+    VoteAudited,
     VoteCast,
     VoteExtended,
 )
@@ -61,6 +63,7 @@ __all__ = [
     "MemberEnrolled",
     "MemberLeft",
     "ModelPublished",
+    "OffencePunished",
     "ProposalSubmitted",
     "ProposalVoided",
     "RecoveryAnnounced",
@@ -83,6 +86,7 @@ __all__ = [
     "TaskRefunded",
     "UnbondingStarted",
     "UpdateSubmitted",
+    "VoteAudited",
     "VoteCast",
     "VoteExtended",
 ]

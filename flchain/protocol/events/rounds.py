@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from flchain.protocol.events.base import Event
-from flchain.protocol.records import Content, Task, Vote
+from flchain.protocol.records import Audit, Content, Task, Vote
 from flchain.protocol.types import (
     Address,
     Bitmap,
@@ -181,6 +181,28 @@ class SeatsReplaced(_RoundManagerEvent):
     round: RoundId
     attempt: int
     committee: int
+
+
+@dataclass(frozen=True, slots=True)
+class VoteAudited(_RoundManagerEvent):
+    """A member of a later committee found another tag than an audited vote claimed."""
+
+    task_id: TaskId
+    round: RoundId
+    validator: Address
+    auditor: Address
+    finding: Audit
+
+
+@dataclass(frozen=True, slots=True)
+class OffencePunished(_RoundManagerEvent):
+    """A validator was punished for an offence."""
+
+    task_id: TaskId
+    validator: Address
+    offence: Digest
+    reporter: Address
+    """The zero address if a committee found it."""
 
 
 @dataclass(frozen=True, slots=True)

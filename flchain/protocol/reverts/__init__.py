@@ -28,9 +28,12 @@ from flchain.protocol.reverts.agents import (
     UnbondingNotOver,
 )
 from flchain.protocol.reverts.draws import (
+    AlreadyAudited,
+    AlreadyPunished,
     AlreadySeeded,
     NoBlockHash,
     NoDrawKey,
+    NoOffence,
     NoSeat,
     NotDrawable,
     NothingDrawn,
@@ -115,9 +118,11 @@ from flchain.protocol.reverts.rounds import (
 __all__ = [
     "REVERTS",
     "AlreadyAttested",
+    "AlreadyAudited",
     "AlreadyClaimed",
     "AlreadyEndorsed",
     "AlreadyEnrolled",
+    "AlreadyPunished",
     "AlreadyRegistered",
     "AlreadySeeded",
     "AlreadySubmitted",
@@ -157,6 +162,7 @@ __all__ = [
     "KeysUsed",
     "NoBlockHash",
     "NoDrawKey",
+    "NoOffence",
     "NoRewards",
     "NoSeat",
     "NotAllowed",

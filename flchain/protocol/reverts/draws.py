@@ -88,3 +88,21 @@ class UnknownBeacon(Revert, says="the draw has no beacon of rank {rank} with thi
     """No such beacon is on record, or its key is another."""
 
     rank: int
+
+
+class NoOffence(Revert, says="the reporter has no case: nothing proves an offence of {validator}"):
+    """What is reported is no offence."""
+
+    validator: Address
+
+
+class AlreadyPunished(Revert, says="the offence of {validator} was punished before"):
+    """An offence was punished before."""
+
+    validator: Address
+
+
+class AlreadyAudited(Revert, says="{auditor} has said so before: nothing is left to do"):
+    """An auditor repeats itself."""
+
+    auditor: Address
