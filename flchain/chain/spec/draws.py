@@ -8,7 +8,7 @@ without another draw.
 
 from dataclasses import dataclass, replace
 
-from flchain.chain.spec import agents, seeds
+from flchain.chain.spec import penalties, seeds
 from flchain.chain.spec.committees import (
     EXPECTED_PER_SEAT,
     SEED_WINDOWS,
@@ -276,4 +276,4 @@ def rest(state: State, env: Env, book: Book, place: int) -> list[Event]:
     known = book.draw_keys[place]
     active_from = Epoch(compute_epoch(state.config, env.time) + RESTING_EPOCHS)
     book.draw_keys[place] = replace(known, active_from=active_from, penalties=known.penalties + 1)
-    return agents.punish_silence(state, holder)
+    return penalties.punish_silence(state, holder)

@@ -5,7 +5,7 @@ An offence costs stake; it never takes back a version or a payout.
 
 from eth_utils.crypto import keccak
 
-from flchain.chain.spec import agents
+from flchain.chain.spec import penalties
 from flchain.chain.spec.committees import get_weight, pack_committee
 from flchain.chain.spec.signatures import verify_signed
 from flchain.chain.spec.state import Book, Env, State, get_book, get_round_key
@@ -110,4 +110,4 @@ def punish(
         raise AlreadyPunished(validator)
     book.offences.add(offence)
     punished = OffencePunished(task_id, validator, offence, reporter)
-    return [punished, *agents.punish_offence(state, validator, reporter)]
+    return [punished, *penalties.punish_offence(state, validator, reporter)]
