@@ -4,16 +4,21 @@ y^2 = x^3 + 3 over a prime field; prime order, cofactor 1, so that every point o
 the group. About 100 bits of security. Arithmetic is in `flchain.crypto.bn254_backends`.
 """
 
+from collections.abc import Callable
 from functools import cache
 from hashlib import sha256
+from typing import Any
 
 from flchain.crypto.groups import INFINITY, Point
 from flchain.protocol.errors import EncodingError
 
 try:
-    from gmpy2 import mpz as fast_integer
+    from gmpy2 import mpz
 except ImportError:
-    fast_integer = int
+    mpz = int
+
+make_integer: Callable[[int], Any] = mpz
+"""The fastest integers that are installed."""
 
 FIELD_MODULUS = 0x30644E72E131A029B85045B68181585D97816A916871CA8D3C208C16D87CFD47
 ORDER = 0x30644E72E131A029B85045B68181585D2833E84879B9709143E1F593F0000001
@@ -85,7 +90,7 @@ def hash_to_point(domain: str, message: bytes) -> Point:
 
 def _lift_x(x: int, parity: int) -> Point | None:
     """Return the point with this x and y's parity if there is one."""
-    y = int(pow(fast_integer(x**3 + _B), _ROOT_EXPONENT, FIELD_MODULUS))
+    y = int(pow(make_integer(x**3 + _B), _ROOT_EXPONENT, FIELD_MODULUS))
     point = Point(x, y if y % 2 == parity else FIELD_MODULUS - y)
     return point if is_on_curve(point) else None
 

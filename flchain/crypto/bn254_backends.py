@@ -19,7 +19,7 @@ from flchain.crypto.bn254 import (
     VALUE_BASE,
     decode_point,
     encode_point,
-    fast_integer,
+    make_integer,
 )
 from flchain.crypto.groups import INFINITY, Group, Point
 
@@ -48,7 +48,7 @@ def get_backend(name: BackendName = "fast") -> Group:
     )
 
 
-_INTEGERS: dict[str, Callable[[int], Any]] = {"fast": fast_integer, "pure": int}
+_INTEGERS: dict[str, Callable[[int], Any]] = {"fast": make_integer, "pure": int}
 
 
 class _Arithmetic:

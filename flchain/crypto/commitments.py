@@ -27,6 +27,14 @@ class CommitmentKey:
 
 
 @dataclass(frozen=True, slots=True)
+class VectorKey:
+    """A base for each entry and the blinding's, none with a known logarithm to another."""
+
+    bases: tuple[Point, ...]
+    blinding_base: Point
+
+
+@dataclass(frozen=True, slots=True)
 class Opening:
     """What a commitment hides; both are scalars, 0 <= x < order."""
 
@@ -88,37 +96,31 @@ def join_blinding(limbs: Sequence[int], order: int) -> int:
     return sum(int(limb) << (LIMB_BITS * place) for place, limb in enumerate(limbs)) % order
 
 
-def derive_vector_bases(count: int) -> tuple[Point, ...]:
-    """Return the bases on BN254 of a vector of `count` entries: a prefix of those of a longer one."""
-    return tuple(derive_generator(f"vector/{place}") for place in range(count))
+def derive_vector_key(size: int) -> VectorKey:
+    """Return the bases on BN254 for `size` entries; a longer vector's begin with the same."""
+    bases = tuple(derive_generator(f"vector/{place}") for place in range(size))
+    return VectorKey(bases, BLINDING_BASE)
 
 
-def commit_vector(
-    group: Group, bases: Sequence[Point], blinding_base: Point, values: Sequence[int], blinding: int
-) -> Point:
+def commit_vector(group: Group, key: VectorKey, values: Sequence[int], blinding: int) -> Point:
     """Return the commitment to a vector of scalars.
 
     Raises EncodingError unless there are as many values as bases and all are scalars.
     """
-    if len(values) != len(bases):
-        raise EncodingError(f"vector commitment: {len(values)} values for {len(bases)} bases")
+    if len(values) != len(key.bases):
+        raise EncodingError(f"vector commitment: {len(values)} values for {len(key.bases)} bases")
     _check_scalars(group, (*values, blinding))
-    return group.sum_products((*bases, blinding_base), (*values, blinding))
+    return group.sum_products((*key.bases, key.blinding_base), (*values, blinding))
 
 
 def verify_vector_opening(
-    group: Group,
-    bases: Sequence[Point],
-    blinding_base: Point,
-    commitment: Point,
-    values: Sequence[int],
-    blinding: int,
+    group: Group, key: VectorKey, commitment: Point, values: Sequence[int], blinding: int
 ) -> bool:
     """Return whether the commitment hides exactly this vector; false if it does not fit."""
-    fits = len(values) == len(bases)
+    fits = len(values) == len(key.bases)
     if not fits or not all(is_scalar(value, group.order) for value in (*values, blinding)):
         return False
-    return commit_vector(group, bases, blinding_base, values, blinding) == commitment
+    return commit_vector(group, key, values, blinding) == commitment
 
 
 def _check_scalars(group: Group, scalars: Sequence[int]) -> None:
