@@ -1,8 +1,9 @@
 """The two branches of a bit: a commitment hides 0, or it hides 1.
 
-The composition is that of Cramer, Damgard and Schoenmakers, CRYPTO '94. With C = bit * V + r * B, branch e claims knowledge of the logarithm r of C - e * V to the base B.
+With C = bit * V + r * B, branch e claims knowledge of the logarithm r of C - e * V to the base B.
 The prover simulates the branch that is false with a share of the challenge that it draws, and the
-true one takes the rest: share 0 xor share 1 is the challenge, so one of them was not chosen.
+true one takes the rest: share 0 xor share 1 is the challenge, so one of them was not chosen
+(Cramer, Damgard, Schoenmakers, CRYPTO '94).
 """
 
 from collections.abc import Iterator
