@@ -28,7 +28,7 @@ POINT_SIZE = 64
 _B = 3
 _ROOT_EXPONENT = (FIELD_MODULUS + 1) // 4
 _FIELD_BITS = FIELD_MODULUS.bit_length()
-_GENERATOR_DOMAIN = "flchain/gen/v1/"
+_GENERATOR_DOMAIN = b"flchain/gen/v1/"
 
 
 def is_on_curve(point: Point) -> bool:
@@ -69,18 +69,19 @@ def decode_point(data: bytes, *, allows_infinity: bool = False) -> Point:
 @cache
 def derive_generator(name: str) -> Point:
     """Return the generator of that name, whose logarithm to any other nobody knows."""
-    return hash_to_point(_GENERATOR_DOMAIN, name.encode())
+    return hash_to_point(_GENERATOR_DOMAIN + name.encode())
 
 
-def hash_to_point(domain: str, message: bytes) -> Point:
+def hash_to_point(message: bytes) -> Point:
     """Return a point whose logarithm nobody knows, by try-and-increment over SHA-256.
 
-    Hashes domain, message and a counter of 4 bytes, big-endian: the low 254 bits are x, the
-    highest bit is y's parity. Time depends on the input, so it must not be secret.
+    Hashes the message, which begins with the caller's domain, and a counter of 4 bytes,
+    big-endian: the low 254 bits are x, the highest is y's parity. Time depends on the message, so
+    it must not be secret.
     """
     counter = 0
     while True:
-        digest = sha256(domain.encode() + message + counter.to_bytes(4, "big")).digest()
+        digest = sha256(message + counter.to_bytes(4, "big")).digest()
         number = int.from_bytes(digest, "big")
         point = _lift_x(number % (1 << _FIELD_BITS), number >> 255)
         if point is not None:

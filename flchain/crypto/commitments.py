@@ -65,11 +65,11 @@ def add_commitments(group: Group, commitments: Sequence[Point]) -> Point:
     return group.sum_products(commitments, [1] * len(commitments))
 
 
-def add_openings(group: Group, openings: Sequence[Opening]) -> Opening:
+def add_openings(openings: Sequence[Opening], order: int) -> Opening:
     """Return the opening of the sum of the openings' commitments."""
     values = sum(opening.value for opening in openings)
     blindings = sum(opening.blinding for opening in openings)
-    return Opening(values % group.order, blindings % group.order)
+    return Opening(values % order, blindings % order)
 
 
 def split_blinding(blinding: int) -> tuple[int, ...]:

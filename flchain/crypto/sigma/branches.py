@@ -17,6 +17,7 @@ from flchain.crypto.sigma.statements import NonceSource
 from flchain.crypto.transcript import CHALLENGE_BITS
 
 SHARE_SIZE = CHALLENGE_BITS // 8
+_BRANCHES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,10 @@ def respond(
 
 def is_well_formed(group: Group, branches: Branches) -> bool:
     """Return whether every part has the form that its encoding would have."""
+    are_pairs = len(branches.announcements) == len(branches.responses) == _BRANCHES
     is_short = 0 <= branches.share < 1 << CHALLENGE_BITS
     are_scalars = all(is_scalar(response, group.order) for response in branches.responses)
-    return is_short and are_scalars and INFINITY not in branches.announcements
+    return are_pairs and is_short and are_scalars and INFINITY not in branches.announcements
 
 
 def get_terms(
