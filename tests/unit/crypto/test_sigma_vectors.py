@@ -57,7 +57,7 @@ def test_proof__published__verifies(vector):
 @pytest.mark.parametrize("vector", VECTORS["invalid"], ids=name)
 def test_proof__invalid_twin__is_refused(vector):
     with pytest.raises((EncodingError, ProofError)):
-        verify(FAST, vector)
+        verify(FAST, VECTORS["valid"][vector["twin_of"]] | vector)
 
 
 @pytest.mark.parametrize("vector", VECTORS["valid"][:3], ids=name)
