@@ -1,5 +1,6 @@
 """Sigma proofs convince of what is true, here and now, and of nothing else."""
 
+import sys
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +22,7 @@ from flchain.crypto.sigma.claims import (
 )
 from flchain.crypto.sigma.equations import verify_equations
 from flchain.crypto.sigma.ranges import CommittedRange, compute_coefficients
-from flchain.crypto.sigma.statements import Context
+from flchain.crypto.sigma.statements import Context, NonceSource, build_nonces
 from flchain.crypto.transcript import Transcript
 from flchain.protocol.errors import EncodingError, FlchainError, ProofError
 from tests.unit.crypto.flips import flip
@@ -112,6 +113,7 @@ CASES = (
     make_bit(1),
     make_range(4, 1, 6),
 )
+each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 FLIPPED_INPUTS = [
     pytest.param(case, changed, context, id=f"{case.name}:{path}")
     for case in CASES
@@ -126,7 +128,6 @@ FLIPPED_PROOFS = [
     for case in CASES
     for path, changed in flip(PROOFS[case.name])
 ]
-each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 
 @each_case
@@ -138,6 +139,41 @@ def test_proof__of_what_is_true__verifies(case):
 def test_proof__public_input_flipped__is_refused(case, claim, context):
     with pytest.raises(FlchainError, match=r"flchain/sigma/|proof context|bn254"):
         case.verify(PROOFS[case.name], claim=claim, context=context)
+
+
+def get_state(case, claim=None, context=CONTEXT):
+    """Return the transcript before the first message."""
+    module = sys.modules[case.functions[0].__module__]
+    return module._absorb_claim(FAST, claim or case.claim, context).state
+
+
+@pytest.mark.parametrize(("case", "claim", "context"), FLIPPED_INPUTS)
+def test_challenge__public_input_flipped__is_another(case, claim, context):
+    # An equation may fail without it; a challenge that leaves an input out is what is forged.
+    try:
+        state = get_state(case, claim, context)
+    except FlchainError:
+        return
+    assert state != get_state(case)
+
+
+@each_case
+def test_challenge__another_protocol__is_another(case, monkeypatch):
+    before = get_state(case)
+    monkeypatch.setattr(type(case.claim), "protocol", "flchain/sigma/other/v1")
+    assert get_state(case) != before
+    with pytest.raises(ProofError, match="does not hold"):
+        case.verify(PROOFS[case.name])
+
+
+def test_challenge__of_a_range__depends_on_every_message():
+    proof = PROOFS[CASES[-1].name]
+    announced = tuple(each.announcements for each in proof.branches)
+    messages = (proof.bits, announced, proof.announcement)
+    challenge, _ = ranges._challenge(FAST, Transcript(), *messages)
+    for _, changed in flip(messages):
+        if len(changed) == len(messages) and isinstance(changed[2], Point):
+            assert ranges._challenge(FAST, Transcript(), *changed)[0] != challenge
 
 
 @pytest.mark.parametrize(("case", "proof"), FLIPPED_PROOFS)
@@ -183,6 +219,25 @@ def test_proof__announcement_at_infinity__does_not_decode(case):
     data = case.encode(PROOFS[case.name])
     with pytest.raises(EncodingError, match="infinity"):
         case.decode(bytes(64) + data[64:])
+
+
+@each_case
+def test_proof__announcement_at_infinity__is_refused(case, monkeypatch):
+    # A nonce of zero gives the secret away with the response.
+    monkeypatch.setattr(NonceSource, "derive", lambda *_: 0)
+    with pytest.raises(ProofError, match=r"infinity|not canonical"):
+        case.verify(case.prove())
+
+
+def test_nonces__other_secrets_statement_or_randomness__differ():
+    other = Transcript().absorb("x", b"")
+    found = {
+        build_nonces(transcript, FAST, secrets, randomness).derive("a")
+        for transcript in (Transcript(), other)
+        for secrets in ((1, 2), (2, 1))
+        for randomness in (RANDOMNESS, bytes(32))
+    }
+    assert len(found) == 8
 
 
 @each_case
