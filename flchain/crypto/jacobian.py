@@ -14,6 +14,10 @@ Affine = tuple[int, int]
 
 INFINITY: Jacobian = (1, 1, 0)
 
+_NAF_WIDTH = 5
+_MANY = 96
+"""From so many products on, buckets take less time than digits along one chain."""
+
 
 def double(point: Jacobian, p: int) -> Jacobian:
     """Return 2 * point."""
@@ -132,10 +136,6 @@ def sum_products(points: Sequence[Affine], scalars: Sequence[int], p: int) -> Ja
     if len(points) < _MANY:
         return _interleave(points, scalars, p)
     return _fill_buckets(points, scalars, p)
-
-
-_MANY = 96
-_NAF_WIDTH = 5
 
 
 def _interleave(points: Sequence[Affine], scalars: Sequence[int], p: int) -> Jacobian:

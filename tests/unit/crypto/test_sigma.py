@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from py_ecc.secp256k1 import secp256k1
 
+from flchain.crypto import jacobian
 from flchain.crypto.bn254 import GENERATOR, ORDER, derive_generator
 from flchain.crypto.bn254_backends import get_backend
 from flchain.crypto.commitments import BN254_KEY, CommitmentKey, Opening, commit
-from flchain.crypto.groups import INFINITY, Point
+from flchain.crypto.groups import INFINITY, Group, Point
 from flchain.crypto.sigma import bits, linear, ranges
 from flchain.crypto.sigma.bits import CommittedBit
 from flchain.crypto.sigma.claims import (
@@ -334,7 +336,7 @@ def test_range__prover_without_scruples__convinces_nobody(monkeypatch, value):
 
 
 def test_range__bit_of_two__convinces_nobody(monkeypatch):
-    # Two times the last coefficient would reach 255 + 1 if a bit could be 2.
+    # With bits of 2 the coefficients reach twice as far.
     def open_bits(source, coefficients, value):
         return [Opening(2, source.derive(f"bit/{place}")) for place in range(len(coefficients))]
 
@@ -444,3 +446,49 @@ def test_claim__point_off_the_curve__is_refused():
 def test_context__no_address__is_refused(address):
     with pytest.raises(EncodingError, match="no address"):
         CASES[0].prove(context=replace(CONTEXT, agent=address))
+
+
+SECP256K1_MODULUS = 2**256 - 2**32 - 977
+SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+
+
+def build_secp256k1():
+    """Return another group as a record, on the same arithmetic."""
+
+    def multiply(point, scalar):
+        return sum_products([point], [scalar])
+
+    def sum_products(points, scalars):
+        reduced = [scalar % SECP256K1_ORDER for scalar in scalars]
+        total = jacobian.sum_products(points, reduced, SECP256K1_MODULUS)
+        return Point(*jacobian.to_affine([total], SECP256K1_MODULUS)[0])
+
+    return Group(
+        name="secp256k1",
+        backend="test",
+        order=SECP256K1_ORDER,
+        generator=Point(*secp256k1.G),
+        point_size=64,
+        add=lambda left, right: sum_products([left, right], [1, 1]),
+        negate=lambda point: Point(point.x, SECP256K1_MODULUS - point.y),
+        multiply=multiply,
+        sum_products=sum_products,
+        encode_point=lambda point: point.x.to_bytes(32, "big") + point.y.to_bytes(32, "big"),
+        decode_point=lambda data, **_: Point(
+            int.from_bytes(data[:32], "big"), int.from_bytes(data[32:], "big")
+        ),
+    )
+
+
+def test_equal_logarithms__on_another_curve__needs_its_record_alone():
+    group = build_secp256k1()
+    target = group.multiply(group.generator, X)
+    assert target == Point(*secp256k1.multiply(secp256k1.G, X))
+    other = group.multiply(group.generator, 7)
+    claim = EqualLogarithms(group.generator, target, other, group.multiply(other, X))
+    proof = linear.prove(group, claim, (X,), CONTEXT, RANDOMNESS)
+    data = linear.encode_proof(group, proof)
+    linear.verify(group, claim, linear.decode_proof(group, claim, data), CONTEXT)
+    false = replace(claim, other_target=group.multiply(other, X + 1))
+    with pytest.raises(ProofError, match="does not hold"):
+        linear.verify(group, false, proof, CONTEXT)
