@@ -64,6 +64,7 @@ def build_task(*, has_token: bool = True, **changes: object) -> Task:
         "max_share_bps": 10_000,
         "participation_bps": 2_500,
         "max_rounds": 50,
+        "committee": 0,
         "submit_window": 60,
         "attest_window": 30,
         "propose_window": 10,

@@ -220,7 +220,7 @@ def deploy(node: Node, *, has_token: bool, time: int) -> Config:
         libraries[library] = create(library)
     token = create("LocalToken", ["uint256"], [SUPPLY]) if has_token else ZERO_ADDRESS
     nonce = int(node.get("eth_getTransactionCount", deployer, "latest"), 16)
-    manager = compute_create_address(deployer, nonce + 3)
+    manager = compute_create_address(deployer, nonce + 4)
     stakes = (AGENT_STAKE, VALIDATOR_STAKE, PROPOSER_STAKE)
     registry = create(
         "AgentRegistry",
@@ -229,11 +229,12 @@ def deploy(node: Node, *, has_token: bool, time: int) -> Config:
     )
     models = create("ModelRegistry", ["address"], [manager])
     rewards = create("RewardDistributor", ["address", "address"], [token, manager])
-    created = create("RoundManager", ["address"] * 3, [registry, models, rewards])
+    seeds = create("ChainSeeds", ["address"], [manager])
+    created = create("RoundManager", ["address"] * 4, [registry, models, rewards, seeds])
     assert created == manager
     return Config(
         chain_id=CHAIN_ID,
-        addresses=Addresses(token, registry, manager, models, rewards),
+        addresses=Addresses(token, registry, manager, models, rewards, seeds),
         governance=ADDRESSES["governance"],
         epoch_length=EPOCH,
         unbonding_period=UNBONDING,
