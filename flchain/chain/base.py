@@ -213,6 +213,13 @@ class Ledger(Protocol):
     def get_total_weight(self, task_id: TaskId) -> int:
         """Return the weight of all validators when the newest round opened."""
 
+    def get_beacon_message(self, task_id: TaskId) -> Digest:
+        """Return what the beacon of the newest draw proves.
+
+        Raises NoBlockHash until the block behind the proposal's is mined, and once it is 256
+        blocks old.
+        """
+
     def get_proposal(self, task_id: TaskId) -> Proposal:
         """Return the newest proposal; all zero before the first."""
 

@@ -239,6 +239,11 @@ class EthereumLedger:
         """Return the weight of all validators when the newest round opened."""
         return int(self._read("RoundManager", "getTotalWeight", task_id))
 
+    def get_beacon_message(self, task_id: TaskId) -> Digest:
+        """Return what the beacon of the newest draw proves. Raises NoBlockHash."""
+        draw = self.get_draw(task_id).draw
+        return Digest(self._read("ChainSeeds", "beaconMessage", task_id, draw))
+
     def get_proposal(self, task_id: TaskId) -> Proposal:
         """Return the newest proposal; all zero before the first."""
         return self._read_record(Proposal, "RoundManager", "getProposal", task_id)

@@ -21,6 +21,7 @@ from flchain.chain.spec import (
     proposals,
     rewards,
     rounds,
+    seeds,
     signatures,
     tasks,
     token,
@@ -128,8 +129,10 @@ class MemoryLedger:
         return Timestamp(max(int(self._clock()), self._blocks[-1].timestamp))
 
     def get_head(self) -> BlockRef:
-        """Return the newest block."""
-        return self._blocks[-1]
+        """Return the newest block; if time has passed it is an empty one."""
+        with self._lock:
+            self._mine_if_due()
+            return self._blocks[-1]
 
     def get_finalized(self) -> BlockRef:
         """Return the newest block: nothing here is ever reorganised."""
@@ -252,6 +255,12 @@ class MemoryLedger:
         """Return the weight of all validators when the newest round opened."""
         return draws.get_total_weight(self.state, task_id)
 
+    def get_beacon_message(self, task_id: TaskId) -> Digest:
+        """Return what the beacon of the newest draw proves. Raises NoBlockHash."""
+        with self._lock:
+            env = self._build_env(ZERO_ADDRESS)
+            return seeds.get_beacon_message(self.state, env, task_id)
+
     def get_proposal(self, task_id: TaskId) -> Proposal:
         """Return the newest proposal; all zero before the first."""
         return get_book(self.state, task_id).proposal
@@ -303,11 +312,16 @@ class MemoryLedger:
             return error
 
     def _build_env(self, sender: Address) -> Env:
-        """Return what a call in the next block sees; mine an empty one if time has passed."""
+        """Return what a call in the next block sees."""
+        self._mine_if_due()
+        number = self._blocks[-1].number + 1
+        return Env(sender, self.get_time(), number, self._get_block_hash)
+
+    def _mine_if_due(self) -> None:
+        """Mine an empty block if time has passed since the newest one."""
         time = self.get_time()
         if time > self._blocks[-1].timestamp:
             self._append_block(time)
-        return Env(sender, time, self._blocks[-1].number + 1, self._get_block_hash)
 
     def _get_block_hash(self, number: int) -> Digest:
         """Return the hash of one of the newest 256 blocks, or zero."""

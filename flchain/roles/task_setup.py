@@ -1,5 +1,7 @@
 """Creating a task: from a policy and a preset to a funded entry in the contract."""
 
+from dataclasses import replace
+
 from flchain.chain.base import Ledger
 from flchain.crypto.signing import Signer
 from flchain.protocol.calls import Approve, CreateTask, Fund
@@ -23,6 +25,7 @@ def build_task(policy: Policy, schedule: Schedule, orchestrator: Address) -> Tas
         min_agents=scalars.min_agents,
         min_survivors=scalars.min_survivors,
         min_validators=schedule.min_validators,
+        committee=schedule.committee,
         w_max=scalars.w_max,
         max_attempts=schedule.max_attempts,
         propose_ranks=schedule.propose_ranks,
@@ -42,10 +45,26 @@ def build_task(policy: Policy, schedule: Schedule, orchestrator: Address) -> Tas
         shares_window=Seconds(0),
         check_window=Seconds(0),
         unmask_window=Seconds(0),
-        seat_window=Seconds(0),
+        seat_window=schedule.seat_window,
         coordinate_bound=scalars.coordinate_bound,
         policy_digest=seal_policy(policy)[1],
         initial_state=seal_initial_state(policy).digest,
+    )
+
+
+def fit_schedule(schedule: Schedule, validators: int) -> Schedule:
+    """Return the schedule for so many validators.
+
+    A committee is drawn only from more validators than it has seats, one of which may propose;
+    with fewer every active validator sits.
+    """
+    if schedule.committee and validators > schedule.committee:
+        return schedule
+    return replace(
+        schedule,
+        committee=0,
+        seat_window=Seconds(0),
+        min_validators=min(schedule.min_validators, validators),
     )
 
 

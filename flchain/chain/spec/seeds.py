@@ -73,6 +73,13 @@ def compute_beacon_message(
     )
 
 
+def get_beacon_message(state: State, env: Env, task_id: TaskId) -> Digest:
+    """Return what the beacon of the newest draw proves. Raises NoBlockHash."""
+    draw = get_book(state, task_id).draw
+    last, block_hash = get_last_seed(state, task_id), get_pinned_hash(env, draw)
+    return compute_beacon_message(state.config, task_id, draw, last, block_hash)
+
+
 def fix_seed(state: State, task_id: TaskId, draw: Draw, rank: int, seed: bytes) -> list[Event]:
     """Record a seed."""
     fixed = Digest(seed)
@@ -108,8 +115,7 @@ def process_reveal_seed(state: State, env: Env, call: RevealSeed) -> list[Event]
     known = book.draw_keys.get(place - 1, DrawKey())
     if place == 0 or not any(known.key_hash) or hash_key(call.key)[:20] != known.key_hash:
         raise UnknownBeacon(call.rank)
-    last, block_hash = get_last_seed(state, call.task_id), get_pinned_hash(env, draw)
-    message = compute_beacon_message(state.config, call.task_id, draw, last, block_hash)
+    message = get_beacon_message(state, env, call.task_id)
     output = verify_hinted(call.key, message, call.proof)
     name = name_draw(state.config, call.task_id, draw)
     seed = keccak(encode_abi(("string", "bytes32", "bytes32"), (CHAIN_LABEL, name, output)))
