@@ -230,8 +230,7 @@ contract RoundManager is Rounds {
     function _requireVote(Page storage page, uint256 round) internal view returns (BallotWord ballot) {
         if (page.round.round != round) revert WrongRound(page.round.round, round);
         ballot = page.ballot;
-        bool isOpen =
-            ballot.isLive() && block.timestamp >= ballot.openedAt() && block.timestamp < ballot.voteClose();
+        bool isOpen = ballot.isLive() && block.timestamp >= ballot.openedAt() && block.timestamp < ballot.voteClose();
         if (!isOpen || page.round.outcome != Outcome.None) revert WrongPhase(Phase.Vote, RoundState.getPhase(page));
     }
 }

@@ -159,8 +159,8 @@ interface IAgentRegistry {
     /// @notice Burn the fixed penalty for a silent seat; reserved for the round manager.
     function punishSilence(address agent) external;
 
-    /// @notice Take half of what a validator must stake for an offence: a tenth of it goes to `reporter`, if not zero, the
-    /// rest is burned; reserved for the round manager.
+    /// @notice Take half of what a validator must stake for an offence: a tenth of it goes to `reporter`, if not zero,
+    /// the rest is burned; reserved for the round manager.
     function punishOffence(address agent, address reporter) external;
 
     /// @notice Return the digest of the VRF key that an identity proved to hold, zero without one, and its stake.

@@ -53,12 +53,7 @@ interface IRoundManager is ITasks {
     event SeatsOpened(uint64 indexed taskId, uint32 indexed round, uint8 attempt, bytes32 seed);
     /// @notice Emitted when proofs win seats: who proved what, and the committee after it, four bits for each place.
     event SeatsProven(
-        uint64 indexed taskId,
-        uint32 indexed round,
-        uint8 attempt,
-        uint8[] places,
-        bytes32[] outputs,
-        uint256 committee
+        uint64 indexed taskId, uint32 indexed round, uint8 attempt, uint8[] places, bytes32[] outputs, uint256 committee
     );
     /// @notice Emitted when silent validators lose their seats to the next on the list.
     event SeatsReplaced(uint64 indexed taskId, uint32 indexed round, uint8 attempt, uint256 committee);

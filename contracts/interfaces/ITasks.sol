@@ -18,12 +18,7 @@ interface ITasks {
     event MemberLeft(uint64 indexed taskId, address indexed member, bool isDismissed);
     /// @notice Emitted when a validator's key and weight for draws change, and when they are gone (all zero).
     event DrawKeySet(
-        uint64 indexed taskId,
-        address indexed validator,
-        uint8 place,
-        bytes20 keyHash,
-        uint32 weight,
-        uint32 activeFrom
+        uint64 indexed taskId, address indexed validator, uint8 place, bytes20 keyHash, uint32 weight, uint32 activeFrom
     );
 
     /// @notice Thrown when a task does not exist.
@@ -90,7 +85,8 @@ interface ITasks {
         bytes calldata signature
     ) external;
 
-    /// @notice Copy a validator's key and stake from the registry for the draws from two epochs later; anybody may call.
+    /// @notice Copy a validator's key and stake from the registry for the draws from two epochs later; anybody may
+    /// call.
     function refreshDrawKey(uint64 taskId, address validator) external;
 
     /// @notice Remove a member whose registration lapsed, or a validator who missed three votes; anybody may call.

@@ -4,7 +4,7 @@ pragma solidity ^0.8.37;
 import {IRoundManager} from "../interfaces/IRoundManager.sol";
 import {Page, Suite} from "../types/Book.sol";
 import {Draw, DrawKey, Phase, Round, SeatProof, Task, Weights} from "../types/Types.sol";
-import {Ballots, BallotWord} from "./Ballots.sol";
+import {BallotWord, Ballots} from "./Ballots.sol";
 import {Committees} from "./Committees.sol";
 import {RoundState} from "./RoundState.sol";
 import {Seats} from "./Seats.sol";
@@ -179,8 +179,7 @@ library DrawBook {
             expected: EXPECTED_PER_SEAT * seats,
             cap: Committees.cap(seats)
         });
-        context.alpha =
-            Sortition.drawMessage(address(this), taskId, round.round, SEAT_ROLE, draw.attempt, page.seed);
+        context.alpha = Sortition.drawMessage(address(this), taskId, round.round, SEAT_ROLE, draw.attempt, page.seed);
     }
 
     function _places(SeatProof[] calldata proofs) private pure returns (uint8[] memory places) {

@@ -83,7 +83,9 @@ library Evidence {
         bytes32 offence,
         address reporter
     ) private {
-        if (page.members[validator].role != Seats.VALIDATOR) revert IRoundManager.NotEntitled(validator);
+        if (page.members[validator].role != Seats.VALIDATOR) {
+            revert IRoundManager.NotEntitled(validator);
+        }
         if (page.offences[offence]) revert IRoundManager.AlreadyPunished(validator);
         page.offences[offence] = true;
         emit IRoundManager.OffencePunished(taskId, validator, offence, reporter);
@@ -112,7 +114,7 @@ library Evidence {
 
     function _requireSigner(address signer, bytes32 domain, bytes32 structHash, bytes32 r, bytes32 vs) private pure {
         bytes32 digest = MessageHashUtils.toTypedDataHash(domain, structHash);
-        (address actual, ECDSA.RecoverError error,) = ECDSA.tryRecover(digest, r, vs);
-        if (error != ECDSA.RecoverError.NoError || actual != signer) revert IRoundManager.NoOffence(signer);
+        (address actual, ECDSA.RecoverError fault,) = ECDSA.tryRecover(digest, r, vs);
+        if (fault != ECDSA.RecoverError.NoError || actual != signer) revert IRoundManager.NoOffence(signer);
     }
 }

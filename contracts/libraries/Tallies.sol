@@ -27,7 +27,8 @@ library Tallies {
     uint8 private constant DATA_MISSING = uint8(Verdict.DataMissing);
     uint8 private constant MAX_REASON = uint8(type(Reason).max);
 
-    /// @notice Return `ballot` with the vote of the `weight` seats at `place`; `rejects` holds a word per distinct objection.
+    /// @notice Return `ballot` with the vote of the `weight` seats at `place`; `rejects` holds a word per distinct
+    /// objection.
     function count(
         BallotWord ballot,
         mapping(uint256 kind => uint256) storage rejects,

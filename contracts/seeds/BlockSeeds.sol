@@ -44,8 +44,9 @@ contract BlockSeeds is ISeedSource {
     function getSeed(uint64 taskId, Draw calldata draw) external view returns (bytes32 seed) {
         bytes32 randomness = _randomness[draw.pinnedBlock + DELAY];
         if (randomness == 0) return 0;
-        return keccak256(
-            abi.encode("flchain.seed.v1", block.chainid, MANAGER, taskId, draw.round, draw.attempt, randomness)
-        );
+        return
+            keccak256(
+                abi.encode("flchain.seed.v1", block.chainid, MANAGER, taskId, draw.round, draw.attempt, randomness)
+            );
     }
 }

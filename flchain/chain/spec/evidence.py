@@ -65,19 +65,18 @@ def process_audit_vote(state: State, env: Env, call: AuditVote) -> list[Event]:
     weight = verify_auditor(book, env.sender)
     key = get_round_key(state.config, call.task_id, finding.round)
     verify_finding(book, key, finding)
-    auditors = book.audits.setdefault(finding, {})
-    if env.sender in auditors:
+    if env.sender in (known := book.audits.get(finding, {})):
         raise AlreadyAudited(env.sender)
-    auditors[env.sender] = weight
-    events: list[Event] = [
-        VoteAudited(call.task_id, finding.round, finding.validator, env.sender, finding)
-    ]
-    if sum(auditors.values()) < compute_quorum(book.round.seats):
-        return events
-    values = (key, finding.attempt, finding.validator, "tag")
-    types = ("bytes32", "uint8", "address", "string")
-    offence = Digest(keccak(encode_abi(types, values)))
-    return [*events, *punish(state, call.task_id, finding.validator, offence, ZERO_ADDRESS)]
+    auditors = {**known, env.sender: weight}
+    punished: list[Event] = []
+    if sum(auditors.values()) >= compute_quorum(book.round.seats):
+        values = (key, finding.attempt, finding.validator, "tag")
+        types = ("bytes32", "uint8", "address", "string")
+        offence = Digest(keccak(encode_abi(types, values)))
+        punished = punish(state, call.task_id, finding.validator, offence, ZERO_ADDRESS)
+    book.audits[finding] = auditors
+    audited = VoteAudited(call.task_id, finding.round, finding.validator, env.sender, finding)
+    return [audited, *punished]
 
 
 def verify_auditor(book: Book, auditor: Address) -> int:
