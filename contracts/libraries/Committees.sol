@@ -16,6 +16,28 @@ library Committees {
     uint256 private constant COUNT = 15;
     uint256 internal constant PLACES = 64;
 
+    /// @notice Record the first `count` seats of a list.
+    function store(Page storage page, uint256[] memory list, uint256 count) internal {
+        for (uint256 start = 0; start < count; start += LANES) {
+            uint256 word = 0;
+            for (uint256 i = 0; i < LANES && start + i < count; ++i) {
+                word |= list[start + i] << (SEAT_BITS * i);
+            }
+            page.seats[start / LANES] = word;
+        }
+    }
+
+    /// @notice Return the newest draw's list, with room for `length` seats.
+    function load(Page storage page, uint256 count, uint256 length) internal view returns (uint256[] memory list) {
+        list = new uint256[](length);
+        uint256 word = 0;
+        for (uint256 i = 0; i < count; ++i) {
+            if (i % LANES == 0) word = page.seats[i / LANES];
+            list[i] = word & SEAT;
+            word >>= SEAT_BITS;
+        }
+    }
+
     /// @notice Return the length of the list for a committee of `seats`: half as many again are in reserve.
     function capacity(uint256 seats) internal pure returns (uint256) {
         return seats + (seats + 1) / 2;
@@ -73,28 +95,6 @@ library Committees {
             }
             list[position] = entry;
             return (count, true);
-        }
-    }
-
-    /// @notice Return the newest draw's list, with room for `length` seats.
-    function load(Page storage page, uint256 count, uint256 length) internal view returns (uint256[] memory list) {
-        list = new uint256[](length);
-        uint256 word = 0;
-        for (uint256 i = 0; i < count; ++i) {
-            if (i % LANES == 0) word = page.seats[i / LANES];
-            list[i] = word & SEAT;
-            word >>= SEAT_BITS;
-        }
-    }
-
-    /// @notice Record the first `count` seats of a list.
-    function store(Page storage page, uint256[] memory list, uint256 count) internal {
-        for (uint256 start = 0; start < count; start += LANES) {
-            uint256 word = 0;
-            for (uint256 i = 0; i < LANES && start + i < count; ++i) {
-                word |= list[start + i] << (SEAT_BITS * i);
-            }
-            page.seats[start / LANES] = word;
         }
     }
 

@@ -4,7 +4,7 @@ pragma solidity ^0.8.37;
 import {IRoundManager} from "../interfaces/IRoundManager.sol";
 import {Page, Suite} from "../types/Book.sol";
 import {Draw, DrawKey, Phase, Round, SeatProof, Task, Weights} from "../types/Types.sol";
-import {BallotWord, Ballots} from "./Ballots.sol";
+import {BallotWord} from "./Ballots.sol";
 import {Committees} from "./Committees.sol";
 import {RoundState} from "./RoundState.sol";
 import {Seats} from "./Seats.sol";
@@ -19,6 +19,16 @@ import {WeightBook} from "./WeightBook.sol";
 library DrawBook {
     using WeightBook for Weights;
 
+    /// @dev What the proofs of one call share.
+    struct Context {
+        Electorate electorate;
+        bytes32 alpha;
+        uint256 epoch;
+        uint256 window;
+        uint256 stage;
+        BallotWord ballot;
+    }
+
     uint256 internal constant STAGES = 4;
     /// @notice Windows, as long as a stage, in which a seed may arrive. Then every active validator sits.
     uint256 internal constant SEED_WINDOWS = 3;
@@ -29,16 +39,7 @@ library DrawBook {
     uint256 private constant EXPECTED_PER_SEAT = 2;
     uint256 private constant NEVER = type(uint40).max;
 
-    /// @dev What the proofs of one call share.
-    struct Context {
-        Electorate electorate;
-        bytes32 alpha;
-        uint256 epoch;
-        uint256 stage;
-        BallotWord ballot;
-    }
-
-    /// @notice Make the validators sit of whom a new seed is to draw the committee.
+    /// @notice Fix the seed of the newest draw.
     function open(Page storage page, Suite calldata suite, uint64 taskId, uint32 round) external {
         _requireSeat(page, round);
         Draw memory draw = page.draw;
@@ -79,7 +80,8 @@ library DrawBook {
         bool isAny = false;
         for (uint256 i = 0; i < proofs.length; ++i) {
             bool isNew;
-            (count, outputs[i], isNew) = _enter(page, context, proofs[i], list, count);
+            (count, outputs[i], isNew) =
+                _enter({page: page, context: context, proof: proofs[i], list: list, count: count});
             isAny = isAny || isNew;
         }
         if (!isAny) revert IRoundManager.NoSeat(proofs[0].place);
@@ -89,7 +91,14 @@ library DrawBook {
         _close(page, draw, context, count, seats);
         draw.entries = uint8(count);
         page.draw = draw;
-        emit IRoundManager.SeatsProven(taskId, round, draw.attempt, _places(proofs), outputs, committee);
+        emit IRoundManager.SeatsProven({
+            taskId: taskId,
+            round: round,
+            attempt: draw.attempt,
+            places: _places(proofs),
+            outputs: outputs,
+            committee: committee
+        });
     }
 
     /// @notice Begin a draw for the proposal that has just been recorded.
@@ -105,6 +114,7 @@ library DrawBook {
             seededAt: 0,
             pinnedBlock: uint40(block.number) + 1,
             proposedAt: uint40(block.timestamp),
+            totalWeight: page.weights.atOpening,
             beacons: draw.beacons
         });
         page.ballot = page.ballot.withVoteWindow(NEVER, NEVER);
@@ -137,8 +147,47 @@ library DrawBook {
     function _close(Page storage page, Draw memory draw, Context memory context, uint256 count, uint256 seats) private {
         if (count < Seats.quorum(seats)) return;
         uint256 stages = count < seats ? STAGES : context.stage + 1;
-        uint256 opens = draw.seededAt + stages * page.task.seatWindow;
-        page.ballot = context.ballot.withVoteWindow(opens, opens + page.task.voteWindow);
+        uint256 opens = draw.seededAt + stages * context.window;
+        BallotWord ballot = context.ballot;
+        bool isSet = ballot.openedAt() == opens && ballot.voteClose() != opens;
+        if (!isSet) page.ballot = ballot.withVoteWindow(opens, opens + page.task.voteWindow);
+    }
+
+    /// @return committee Who is left.
+    /// @return freed Seats that were taken from silent validators.
+    /// @return taken Bitmap of the places that get no seat: who voted or was silent, and the proposer.
+    function _removeSilent(Page storage page, Suite memory suite)
+        private
+        returns (uint256 committee, uint256 freed, uint256 taken)
+    {
+        committee = page.committee;
+        BallotWord ballot = page.ballot;
+        for (uint256 place = 0; place < Committees.PLACES; ++place) {
+            bool hasVoted = ballot.hasVoted(place);
+            uint256 weight = Committees.weightOf(committee, place);
+            if (hasVoted || weight != 0) taken |= 1 << place;
+            if (hasVoted || weight == 0) continue;
+            committee = Committees.remove(committee, place);
+            freed += weight;
+            _rest(page, suite, place);
+        }
+    }
+
+    /// @dev Who left meanwhile, or came to the place of one who did, does not pay.
+    function _rest(Page storage page, Suite memory suite, uint256 place) private {
+        address holder = page.holders[place];
+        if (!Seats.isSeated(page.members[holder], page.round.openedAt, suite.epochLength)) return;
+        DrawKey memory known = page.drawKeys[place];
+        uint32 epoch = uint32(block.timestamp / suite.epochLength);
+        Weights memory weights = page.weights;
+        weights.fold(epoch);
+        weights.remove(known.activeFrom, known.weight, epoch);
+        known.activeFrom = epoch + RESTING_EPOCHS;
+        weights.add(known.activeFrom, known.weight);
+        if (known.penalties != type(uint32).max) ++known.penalties;
+        page.weights = weights;
+        page.drawKeys[place] = known;
+        suite.agents.punishSilence(holder);
     }
 
     function _enter(
@@ -172,41 +221,22 @@ library DrawBook {
         Round memory round = page.round;
         context.ballot = page.ballot;
         context.epoch = round.openedAt / suite.epochLength;
-        context.stage = (block.timestamp - draw.seededAt) / page.task.seatWindow;
+        context.window = page.task.seatWindow;
+        context.stage = (block.timestamp - draw.seededAt) / context.window;
         context.electorate = Electorate({
-            total: page.weights.atOpening,
+            total: draw.totalWeight,
             members: round.validators,
             expected: EXPECTED_PER_SEAT * seats,
             cap: Committees.cap(seats)
         });
-        context.alpha = Sortition.drawMessage(address(this), taskId, round.round, SEAT_ROLE, draw.attempt, page.seed);
-    }
-
-    function _places(SeatProof[] calldata proofs) private pure returns (uint8[] memory places) {
-        places = new uint8[](proofs.length);
-        for (uint256 i = 0; i < proofs.length; ++i) {
-            places[i] = proofs[i].place;
-        }
-    }
-
-    /// @return committee Who is left.
-    /// @return freed Seats that were taken from silent validators.
-    /// @return taken Bitmap of the places that get no seat: who voted or was silent, and the proposer.
-    function _removeSilent(Page storage page, Suite memory suite)
-        private
-        returns (uint256 committee, uint256 freed, uint256 taken)
-    {
-        committee = page.committee;
-        BallotWord ballot = page.ballot;
-        for (uint256 place = 0; place < Committees.PLACES; ++place) {
-            bool hasVoted = ballot.hasVoted(place);
-            uint256 weight = Committees.weightOf(committee, place);
-            if (hasVoted || weight != 0) taken |= 1 << place;
-            if (hasVoted || weight == 0) continue;
-            committee = Committees.remove(committee, place);
-            freed += weight;
-            _rest(page, suite, place);
-        }
+        context.alpha = Sortition.drawMessage({
+            registry: address(this),
+            taskId: taskId,
+            round: round.round,
+            role: SEAT_ROLE,
+            attempt: draw.attempt,
+            seed: page.seed
+        });
     }
 
     function _requireSeat(Page storage page, uint32 round) private view {
@@ -215,20 +245,10 @@ library DrawBook {
         if (phase != Phase.Seat) revert IRoundManager.WrongPhase(Phase.Seat, phase);
     }
 
-    /// @dev Who left meanwhile, or came to the place of one who did, does not pay.
-    function _rest(Page storage page, Suite memory suite, uint256 place) private {
-        address holder = page.holders[place];
-        if (!Seats.isSeated(page.members[holder], page.round.openedAt, suite.epochLength)) return;
-        DrawKey memory known = page.drawKeys[place];
-        uint32 epoch = uint32(block.timestamp / suite.epochLength);
-        Weights memory weights = page.weights;
-        weights.fold(epoch);
-        weights.remove(known.activeFrom, known.weight, epoch);
-        known.activeFrom = epoch + RESTING_EPOCHS;
-        weights.add(known.activeFrom, known.weight);
-        if (known.penalties != type(uint32).max) ++known.penalties;
-        page.weights = weights;
-        page.drawKeys[place] = known;
-        suite.agents.punishSilence(holder);
+    function _places(SeatProof[] calldata proofs) private pure returns (uint8[] memory places) {
+        places = new uint8[](proofs.length);
+        for (uint256 i = 0; i < proofs.length; ++i) {
+            places[i] = proofs[i].place;
+        }
     }
 }

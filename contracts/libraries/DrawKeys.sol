@@ -30,7 +30,14 @@ library DrawKeys {
         uint32 penalties = page.holders[place] == validator ? page.drawKeys[place].penalties : 0;
         page.drawKeys[place] = DrawKey(bytes20(digest), weight, activeFrom, penalties);
         page.holders[place] = validator;
-        emit ITasks.DrawKeySet(taskId, validator, place, bytes20(digest), weight, activeFrom);
+        emit ITasks.DrawKeySet({
+            taskId: taskId,
+            validator: validator,
+            place: place,
+            keyHash: bytes20(digest),
+            weight: weight,
+            activeFrom: activeFrom
+        });
     }
 
     /// @notice Forget what stands for a place; its holder and his penalties stay until somebody else takes it.
@@ -42,7 +49,9 @@ library DrawKeys {
         weights.remove(known.activeFrom, known.weight, epoch);
         page.weights = weights;
         page.drawKeys[place] = DrawKey(0, 0, 0, known.penalties);
-        emit ITasks.DrawKeySet(taskId, page.holders[place], place, 0, 0, 0);
+        emit ITasks.DrawKeySet({
+            taskId: taskId, validator: page.holders[place], place: place, keyHash: 0, weight: 0, activeFrom: 0
+        });
     }
 
     /// @dev Thousandths of the stake that a validator needs, so that weights add up in 40 bits.

@@ -61,10 +61,11 @@ library Settlement {
     {
         uint256 seats = Seats.count(page.round);
         bool isDrawn = page.round.seats != 0;
-        if (isDrawn && page.draw.entries < Seats.quorum(seats)) return (Decision.Unseated, false);
         decision = Tallies.decide(page.ballot, seats);
         if (decision != Decision.Open) return (decision, false);
         Ballot memory ballot = page.ballot.unpack();
+        // Without a quorum of seats VOTE has no length, and nobody has voted.
+        if (isDrawn && ballot.openedAt == ballot.voteClose) return (Decision.Unseated, false);
         bool isCorrect = uint256(ballot.approvals) + ballot.worse >= Seats.quorum(seats);
         if (!isCorrect && !ballot.isExtended) {
             ballot.isExtended = true;

@@ -73,7 +73,14 @@ contract ChainSeeds is ISeedSource {
     /// @notice Return what a beacon proves.
     function beaconMessage(uint64 taskId, Draw memory draw) public view returns (bytes32) {
         bytes32 input = keccak256(abi.encode(_last[taskId], _requireHash(draw.pinnedBlock)));
-        return Sortition.drawMessage(address(MANAGER), taskId, draw.round, BEACON_ROLE, draw.attempt, input);
+        return Sortition.drawMessage({
+            registry: address(MANAGER),
+            taskId: taskId,
+            round: draw.round,
+            role: BEACON_ROLE,
+            attempt: draw.attempt,
+            seed: input
+        });
     }
 
     function _fix(uint64 taskId, Draw memory draw, uint8 rank, bytes32 seed) private {

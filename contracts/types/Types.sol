@@ -91,6 +91,7 @@ enum Reason {
 /// @param coordinateBound Largest absolute value of one integer coordinate of an update.
 /// @param policyDigest sha2-256 of the policy's canonical document.
 /// @param initialState sha2-256 of the manifest of model version 0.
+// solhint-disable-next-line gas-struct-packing
 struct Task {
     // slot 0
     address orchestrator;
@@ -273,6 +274,7 @@ struct Absence {
 /// @param seededAt When the seed became known: SEAT's stages count from there.
 /// @param pinnedBlock The block behind the proposal's, whose hash or randomness the seed takes in.
 /// @param proposedAt Block time of the proposal.
+/// @param totalWeight Weight of all validators active when the round opened.
 /// @param beacons Who led the draw before, in order: three places plus one, eight bits each; zero for nobody.
 struct Draw {
     uint32 round;
@@ -282,6 +284,7 @@ struct Draw {
     uint40 seededAt;
     uint40 pinnedBlock;
     uint40 proposedAt;
+    uint40 totalWeight;
     uint24 beacons;
 }
 

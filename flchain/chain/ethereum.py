@@ -1,6 +1,7 @@
 """The ledger over an Ethereum node."""
 
 from collections.abc import Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -242,7 +243,7 @@ class EthereumLedger:
     def get_beacon_message(self, task_id: TaskId) -> Digest:
         """Return what the beacon of the newest draw proves. Raises NoBlockHash."""
         draw = self.get_draw(task_id).draw
-        return Digest(self._read("ChainSeeds", "beaconMessage", task_id, draw))
+        return Digest(self._read("ChainSeeds", "beaconMessage", task_id, astuple(draw)))
 
     def get_proposal(self, task_id: TaskId) -> Proposal:
         """Return the newest proposal; all zero before the first."""

@@ -3,8 +3,9 @@
 Windows are upper bounds, since a phase closes early once everybody entitled has acted.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from flchain.protocol.digests import compute_quorum
 from flchain.protocol.types import Seconds, Wei
 
 ETHER = 10**18
@@ -140,5 +141,18 @@ MAINNET = Preset(
     ),
 )
 """Public networks: committees of 21, and time for a dispute before stake leaves."""
+
+
+def fit_schedule(schedule: Schedule, validators: int) -> Schedule:
+    """Return the schedule for so many validators: without a committee if they are too few.
+
+    A committee needs one more than the fewest, since a proposer among them gets no seat. Without
+    one all sit, and as many as a quorum of them suffice for a round.
+    """
+    if schedule.committee == 0 or validators > schedule.min_validators:
+        return schedule
+    enough = min(schedule.min_validators, compute_quorum(validators))
+    return replace(schedule, committee=0, seat_window=Seconds(0), min_validators=enough)
+
 
 PRESETS = {preset.name: preset for preset in (MINIMAL, LOCAL, MAINNET)}

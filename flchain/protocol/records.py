@@ -240,6 +240,8 @@ class Draw:
     pinned_block: int = 0
     """The block behind the proposal's: its hash or randomness goes into the seed."""
     proposed_at: Timestamp = _NEVER
+    total_weight: int = 0
+    """Weight of all validators active when the round opened."""
     beacons: int = 0
     """Who led the draw before, in order: three places plus one, eight bits each."""
 

@@ -28,7 +28,7 @@ from flchain.roles.journal import Journal, MemoryJournal
 from flchain.roles.drawing import Drawing
 from flchain.roles.membership import enrol, register, register_with_key
 from flchain.roles.orchestrator import Orchestrator
-from flchain.roles.task_setup import build_task, create_task, fit_schedule, fund_task
+from flchain.roles.task_setup import build_task, create_task, fund_task
 from flchain.roles.terms import Terms, load_terms
 from flchain.roles.upkeep import Upkeep
 from flchain.roles.validator import Validator
@@ -142,8 +142,8 @@ def found_federation(ledger: Ledger, store: ContentStore, cast: Cast, scenario: 
     stake_members(ledger, cast)
     register_members(ledger, cast)
     policy = scenario.policy
-    schedule = fit_schedule(scenario.preset.schedule, len(cast.validators))
-    task = build_task(policy, schedule, cast.orchestrator.address)
+    schedule, orchestrator = scenario.preset.schedule, cast.orchestrator.address
+    task = build_task(policy, schedule, orchestrator, len(cast.validators))
     task_id = create_task(ledger, store, cast.sponsor, task, policy)
     if policy.round_reserve:
         fund_task(ledger, cast.sponsor, task_id, Wei(scenario.rounds * policy.round_reserve))

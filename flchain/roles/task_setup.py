@@ -1,11 +1,9 @@
 """Creating a task: from a policy and a preset to a funded entry in the contract."""
 
-from dataclasses import replace
-
 from flchain.chain.base import Ledger
 from flchain.crypto.signing import Signer
 from flchain.protocol.calls import Approve, CreateTask, Fund
-from flchain.protocol.params import Schedule
+from flchain.protocol.params import Schedule, fit_schedule
 from flchain.protocol.policy import Policy, get_task_scalars
 from flchain.protocol.records import Task
 from flchain.protocol.types import Address, Mode, Seconds, TaskId, Wei
@@ -14,8 +12,16 @@ from flchain.roles.terms import seal_initial_state, seal_policy
 from flchain.storage.base import ContentStore
 
 
-def build_task(policy: Policy, schedule: Schedule, orchestrator: Address) -> Task:
-    """Return the parameters that the contract gets."""
+def build_task(
+    policy: Policy, schedule: Schedule, orchestrator: Address, validators: int | None = None
+) -> Task:
+    """Return the parameters that the contract gets.
+
+    `validators` is how many are expected: too few for the schedule's committee, and every one of
+    them sits. None leaves the schedule as it is.
+    """
+    if validators is not None:
+        schedule = fit_schedule(schedule, validators)
     scalars = get_task_scalars(policy)
     return Task(
         orchestrator=orchestrator,
@@ -25,7 +31,6 @@ def build_task(policy: Policy, schedule: Schedule, orchestrator: Address) -> Tas
         min_agents=scalars.min_agents,
         min_survivors=scalars.min_survivors,
         min_validators=schedule.min_validators,
-        committee=schedule.committee,
         w_max=scalars.w_max,
         max_attempts=schedule.max_attempts,
         propose_ranks=schedule.propose_ranks,
@@ -33,6 +38,7 @@ def build_task(policy: Policy, schedule: Schedule, orchestrator: Address) -> Tas
         max_share_bps=scalars.max_share_bps,
         participation_bps=policy.rewards.participation_bps,
         max_rounds=schedule.max_rounds,
+        committee=schedule.committee,
         submit_window=schedule.submit_window,
         attest_window=schedule.attest_window,
         propose_window=schedule.propose_window,
@@ -49,22 +55,6 @@ def build_task(policy: Policy, schedule: Schedule, orchestrator: Address) -> Tas
         coordinate_bound=scalars.coordinate_bound,
         policy_digest=seal_policy(policy)[1],
         initial_state=seal_initial_state(policy).digest,
-    )
-
-
-def fit_schedule(schedule: Schedule, validators: int) -> Schedule:
-    """Return the schedule for so many validators.
-
-    A committee is drawn only from more validators than it has seats, one of which may propose;
-    with fewer every active validator sits.
-    """
-    if schedule.committee and validators > schedule.committee:
-        return schedule
-    return replace(
-        schedule,
-        committee=0,
-        seat_window=Seconds(0),
-        min_validators=min(schedule.min_validators, validators),
     )
 
 

@@ -109,6 +109,7 @@ def start_draw(book: Book, env: Env) -> None:
         attempt=book.ballot.attempt,
         pinned_block=env.block + 1,
         proposed_at=env.time,
+        total_weight=book.total_weight,
         beacons=beacons,
     )
     book.seats = []
@@ -151,7 +152,7 @@ def build_ticket(state: State, env: Env, book: Book, task_id: TaskId) -> Ticket:
     manager = state.config.addresses.round_manager
     return Ticket(
         electorate=Electorate(
-            total=book.total_weight,
+            total=book.draw.total_weight,
             members=book.round.validators,
             expected=EXPECTED_PER_SEAT * seats,
             cap=compute_cap(seats),
