@@ -7,6 +7,7 @@ at once, and blocks may share a second. Several threads may use one ledger.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from threading import RLock
 
 from eth_utils.address import to_checksum_address
@@ -315,7 +316,7 @@ class MemoryLedger:
         """Return what a call in the next block sees."""
         self._mine_if_due()
         number = self._blocks[-1].number + 1
-        return Env(sender, self.get_time(), number, self._get_block_hash)
+        return Env(sender, self.get_time(), number, partial(self._get_block_hash, number))
 
     def _mine_if_due(self) -> None:
         """Mine an empty block if time has passed since the newest one."""
@@ -323,10 +324,9 @@ class MemoryLedger:
         if time > self._blocks[-1].timestamp:
             self._append_block(time)
 
-    def _get_block_hash(self, number: int) -> Digest:
-        """Return the hash of one of the newest 256 blocks, or zero."""
-        newest = self._blocks[-1].number
-        is_known = max(newest - _KNOWN_HASHES, -1) < number <= newest
+    def _get_block_hash(self, current: int, number: int) -> Digest:
+        """Return the hash of one of the 256 blocks before the current one, or zero."""
+        is_known = max(current - _KNOWN_HASHES, 0) <= number < current
         return Digest(self._blocks[number].hash) if is_known else ZERO_DIGEST
 
     def _append_block(self, time: Timestamp) -> BlockRef:
