@@ -5,13 +5,16 @@ import {Page} from "../types/Book.sol";
 import {Sortition} from "./Sortition.sol";
 
 /// @title Committees
-/// @notice The seats of a draw: a list in the order of their scores, four seats per word, and who sits.
+/// @notice The seats of a draw: a list in the order of their scores, eight seats per word, and who sits.
 /// @dev The list is longer than the committee, so that silent seats can be replaced without a new draw. A committee
 /// is one word with four bits for each of 64 places: the seats that a validator's vote counts for.
 library Committees {
-    uint256 private constant LANES = 4;
-    uint256 private constant SEAT_BITS = 64;
-    uint256 private constant SEAT = type(uint64).max;
+    uint256 private constant LANES = 8;
+    uint256 private constant SEAT_BITS = 32;
+    uint256 private constant SEAT = type(uint32).max;
+    uint256 private constant PLACE_BITS = 6;
+    /// @dev What a seat of `Sortition` has below the 26 bits of its score that are kept.
+    uint256 private constant DROPPED_BITS = 38;
     uint256 private constant COUNT_BITS = 4;
     uint256 private constant COUNT = 15;
     uint256 internal constant PLACES = 64;
@@ -74,9 +77,15 @@ library Committees {
         }
     }
 
+    /// @notice Return a seat of `Sortition` as the list has it: the 26 highest bits of its score, then the place.
+    /// @dev Two scores may share them; the lower place is first then.
+    function toEntry(uint256 drawn, uint256 place) internal pure returns (uint256) {
+        return ((drawn >> DROPPED_BITS) << PLACE_BITS) | place;
+    }
+
     /// @notice Return the place of a seat's holder.
     function placeOf(uint256 entry) internal pure returns (uint256) {
-        return uint8(entry);
+        return entry & (PLACES - 1);
     }
 
     /// @notice Put a seat where its score belongs; a list that is full loses its highest seat.

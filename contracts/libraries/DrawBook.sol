@@ -206,7 +206,8 @@ library DrawBook {
         uint256 won = Sortition.countSeats(context.electorate, known.weight, output, context.stage);
         for (uint256 i = 0; i < won; ++i) {
             bool isEntered;
-            (count, isEntered) = Committees.insert(list, count, Sortition.computeSeat(output, i, place));
+            (count, isEntered) =
+                Committees.insert(list, count, Committees.toEntry(Sortition.computeSeat(output, i, place), place));
             isNew = isNew || isEntered;
         }
         if (isNew) VRF.verify(proof.key, context.alpha, proof.proof);

@@ -253,7 +253,7 @@ class DrawView:
     draw: Draw = field(default_factory=Draw)
     seed: Digest = ZERO_DIGEST
     seats: tuple[int, ...] = ()
-    """The list: 48 bits of score, 16 of the holder's place, ascending."""
+    """The list: 26 bits of score, 6 of the holder's place, ascending."""
     committee: int = 0
     """Seats held, four bits for each place."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from flchain.chain.spec.committees import (
     EXPECTED_PER_SEAT,
     LEADERS,
+    build_entry,
     compute_cap,
     compute_capacity,
     get_weight,
@@ -71,7 +72,7 @@ class Drawing:
         seats, output = seen.round.seats, compute_output(proof)
         stage = (seen.now - view.draw.seeded_at) // self._window
         won = count_seats(self._build_electorate(seen), known.weight, output, stage)
-        entries = [compute_seat(output, index, place) for index in range(won)]
+        entries = [build_entry(compute_seat(output, index, place), place) for index in range(won)]
         listed = list(view.seats)
         if insert_seats(listed, entries, compute_capacity(seats)) == listed:
             return False

@@ -24,8 +24,8 @@ from flchain.protocol.types import Address, Role, TaskId, Timestamp, Wei
 from flchain.roles.agent import Agent
 from flchain.roles.archive import Archive
 from flchain.roles.context import Context, Report, ignore_notice
-from flchain.roles.journal import Journal, MemoryJournal
 from flchain.roles.drawing import Drawing
+from flchain.roles.journal import Journal, MemoryJournal
 from flchain.roles.membership import enrol, register, register_with_key
 from flchain.roles.orchestrator import Orchestrator
 from flchain.roles.task_setup import build_task, create_task, fund_task

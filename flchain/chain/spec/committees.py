@@ -3,7 +3,6 @@
 from bisect import insort
 
 from flchain.protocol.sortition import compute_cap as compute_third
-from flchain.protocol.sortition import get_member
 
 STAGES = 4
 SEED_WINDOWS = 3
@@ -13,8 +12,10 @@ EXPECTED_PER_SEAT = 2
 LARGEST_COUNT = 15
 """Most seats of one validator that the committee's word can hold."""
 LEADERS = 3
-PLACE_BITS = 4
+COUNT_BITS = 4
 """Bits of the committee's word for each place."""
+PLACE_BITS = 6
+_DROPPED_BITS = 38
 
 
 def compute_capacity(seats: int) -> int:
@@ -29,23 +30,36 @@ def compute_cap(seats: int) -> int:
 
 def pack_committee(committee: dict[int, int]) -> int:
     """Return the seats held by each place as one word."""
-    return sum(count << PLACE_BITS * place for place, count in committee.items())
+    return sum(count << COUNT_BITS * place for place, count in committee.items())
 
 
 def get_weight(word: int, place: int) -> int:
     """Return the seats that `place` holds in a committee's word."""
-    return word >> PLACE_BITS * place & LARGEST_COUNT
+    return word >> COUNT_BITS * place & LARGEST_COUNT
+
+
+def build_entry(seat: int, place: int) -> int:
+    """Return a drawn seat as the list has it: 26 bits of its score, then the place.
+
+    Two scores may share these bits; the lower place is first then.
+    """
+    return seat >> _DROPPED_BITS << PLACE_BITS | place
+
+
+def get_place(entry: int) -> int:
+    """Return the place of a seat's holder."""
+    return entry & (1 << PLACE_BITS) - 1
 
 
 def find_leaders(seats: list[int]) -> int:
     """Return the first three holders on a list, each as its place plus one, eight bits each."""
-    found = list(dict.fromkeys(get_member(seat) for seat in seats))[:LEADERS]
+    found = list(dict.fromkeys(get_place(seat) for seat in seats))[:LEADERS]
     return sum(place + 1 << 8 * rank for rank, place in enumerate(found))
 
 
 def seat_committee(seats: list[int], size: int) -> dict[int, int]:
     """Return how many of the `size` lowest seats each place holds."""
-    places = [get_member(seat) for seat in seats[:size]]
+    places = [get_place(seat) for seat in seats[:size]]
     return {place: places.count(place) for place in places}
 
 

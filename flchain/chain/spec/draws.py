@@ -13,9 +13,11 @@ from flchain.chain.spec.committees import (
     EXPECTED_PER_SEAT,
     SEED_WINDOWS,
     STAGES,
+    build_entry,
     compute_cap,
     compute_capacity,
     find_leaders,
+    get_place,
     insert_seats,
     pack_committee,
     seat_committee,
@@ -42,7 +44,6 @@ from flchain.protocol.sortition import (
     compute_seat,
     count_seats,
     draw_message,
-    get_member,
 )
 from flchain.protocol.types import (
     ZERO_ADDRESS,
@@ -190,7 +191,10 @@ def enter_seats(
     won = count_seats(ticket.electorate, known.weight, output, ticket.stage)
     longer = insert_seats(
         seats,
-        [compute_seat(output, index, entry.place) for index in range(won)],
+        [
+            build_entry(compute_seat(output, index, entry.place), entry.place)
+            for index in range(won)
+        ],
         compute_capacity(book.round.seats),
     )
     if longer != seats:
@@ -254,7 +258,7 @@ def replace_silent(state: State, env: Env, task_id: TaskId) -> list[Event]:
     committee, freed, events = remove_silent(state, env, task_id)
     out = book.heard | set(book.committee)
     for seat in book.seats[book.round.seats :]:
-        place = get_member(seat)
+        place = get_place(seat)
         if freed and place not in out:
             committee[place] = 1
             out |= {place}
