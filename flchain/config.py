@@ -18,6 +18,7 @@ PREFIX = "FLCHAIN_"
 FILE_NAME = "flchain.toml"
 _SECRETS = ("password",)
 _INTEGERS = ("chain_id", "task")
+_END = 1 << 64
 _PATHS = ("data_dir", "addresses", "keystore", "password_file", "anvil", "mnist")
 
 
@@ -121,6 +122,7 @@ def _convert(name: str, value: object, folder: Path) -> Any:
 
 def _read_integer(name: str, value: object) -> int:
     is_number = isinstance(value, int) and not isinstance(value, bool)
-    if is_number or (isinstance(value, str) and value.isdecimal()):
-        return int(str(value))
-    raise ConfigError(f"setting {name} is {value!r}; write a whole number")
+    text = str(value)
+    if (is_number or isinstance(value, str)) and text.isdecimal() and 0 < int(text) < _END:
+        return int(text)
+    raise ConfigError(f"setting {name} is {value!r}; write a whole number from 1 to 2**64 - 1")

@@ -9,6 +9,7 @@ over Anvil with live progress; this script shows which pieces that takes, for yo
 
 import sys
 
+from flchain.cli.failures import run_guarded_function
 from flchain.cli.sources import load_rows, split_evenly, split_shares
 from flchain.learning.data import Dataset
 from flchain.learning.export import get_model_arrays
@@ -79,4 +80,7 @@ def show(seen: Observation, store: ContentStore, federation: Federation, test: D
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 3)
+    given = sys.argv[1] if sys.argv[1:] else "3"
+    if not given.isdecimal() or not int(given):
+        sys.exit(f"usage: {sys.argv[0]} [ROUNDS], a whole number from 1")
+    sys.exit(run_guarded_function(lambda: main(int(given))))

@@ -1,1 +1,1 @@
-"""Tests: a regular package, since an installed one of the same name would win over a bare folder."""
+"""Tests: a regular package, since an installed one would win over a bare folder."""

@@ -1,4 +1,4 @@
-"""Run the test suites one after another and print one summary.
+"""Run the test suites and print one summary.
 
 Without arguments all of them, else the ones named. pytest's processes are separate on purpose:
 Ape's pytest plugin opens a network in every run that loads it, so only Ape's own suite does.
@@ -12,12 +12,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "build" / "test-results"
+# Forge spends most of its time in a compiler that uses one core.
+BESIDE_COMPILER = ("model", "ape")
 FORGE_TOTALS = re.compile(r"(\d+) tests passed, (\d+) failed, (\d+) skipped \(")
 PYTEST = (sys.executable, "-m", "pytest", "-q")
 WITHOUT_APE = ("-p", "no:ape_test")
@@ -55,7 +58,13 @@ SUITES = (
     Suite("solidity", ("tests/contracts",), "*.t.sol", ("forge", "test")),
     Suite("model", ("tests/model",), "test_*.py", (*PYTEST, *WITHOUT_APE, *IN_PARALLEL)),
     Suite("ape", ("tests/ape",), "test_*.py", ("ape", "test")),
-    Suite("e2e", ("tests/e2e",), "test_*.py", (*PYTEST, *WITHOUT_APE)),
+    # A module stays in one worker: its tests share a chain.
+    Suite(
+        "e2e",
+        ("tests/e2e",),
+        "test_*.py",
+        (*PYTEST, *WITHOUT_APE, *IN_PARALLEL, "--dist", "loadfile"),
+    ),
 )
 
 
@@ -70,19 +79,18 @@ def get_environment() -> dict[str, str]:
 
 
 def run_forge(command: Sequence[str]) -> tuple[int, int, int]:
-    """Run forge, pass its output on, and return passed, failed and skipped.
+    """Run forge, print its output at the end, and return passed, failed and skipped.
 
     Gas that differs from the committed snapshots is a failure; `forge test` alone rewrites them.
     """
-    totals: tuple[int, int, int] | None = None
     env = os.environ | {"FORGE_SNAPSHOT_CHECK": "true"}
-    with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True) as process:
-        for line in process.stdout or ():
-            print(line, end="", flush=True)
-            if match := FORGE_TOTALS.search(line):
-                totals = (int(match[1]), int(match[2]), int(match[3]))
-    passed, failed, skipped = totals or (0, 0, 0)
-    return passed, failed or int(totals is None or process.returncode != 0), skipped
+    done = subprocess.run(
+        command, cwd=ROOT, env=env, check=False, stdout=subprocess.PIPE, text=True
+    )
+    print(done.stdout, end="", flush=True)
+    totals = [tuple(map(int, found.groups())) for found in FORGE_TOTALS.finditer(done.stdout)]
+    passed, failed, skipped = totals[-1] if totals else (0, 0, 0)
+    return passed, failed or int(not totals or done.returncode != 0), skipped
 
 
 def run_pytest(command: Sequence[str], report: Path) -> tuple[int, int, int]:
@@ -101,18 +109,36 @@ def run_pytest(command: Sequence[str], report: Path) -> tuple[int, int, int]:
     return passed, failed or int(status != 0), skipped
 
 
-def run_suite(suite: Suite, folders: Sequence[str]) -> Result:
+def run_suite(suite: Suite) -> Result:
     """Run one suite to its end and count."""
     print(f"== {suite.name}", flush=True)
     start = time.monotonic()
     if suite.name == "solidity":
         counts = run_forge(suite.command)
     else:
-        counts = run_pytest([*suite.command, *folders], RESULTS / f"{suite.name}.xml")
+        command = [*suite.command, *get_folders(suite)]
+        counts = run_pytest(command, RESULTS / f"{suite.name}.xml")
     return Result(suite.name, *counts, time.monotonic() - start)
 
 
-def get_summary(results: Sequence[Result]) -> str:
+def run_suites(chosen: Sequence[Suite]) -> list[Result]:
+    """Run suites one after another, but what watches no clock beside the compiler of Solidity."""
+    results: dict[str, Result] = {}
+    with ThreadPoolExecutor(1) as pool:
+        compiling = None
+        for suite in chosen:
+            if suite.name == "solidity":
+                compiling = pool.submit(run_suite, suite)
+                continue
+            if suite.name not in BESIDE_COMPILER and compiling:
+                compiling.result()
+            results[suite.name] = run_suite(suite)
+        if compiling:
+            results["solidity"] = compiling.result()
+    return [results[suite.name] for suite in chosen]
+
+
+def get_summary(results: Sequence[Result], seconds: float) -> str:
     """Return a table with one line per suite and pytest's kind of closing line."""
     lines = [f"{'suite':<10}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}"]
     lines += [
@@ -126,7 +152,6 @@ def get_summary(results: Sequence[Result]) -> str:
         + [f"{passed} passed"]
         + [f"{skipped} skipped"] * bool(skipped)
     )
-    seconds = sum(r.seconds for r in results)
     return "\n".join([*lines, f"==== {', '.join(counts)} in {seconds:.2f}s ===="])
 
 
@@ -140,8 +165,9 @@ def main() -> int:
     if unknown := set(names) - {suite.name for suite in SUITES}:
         parser.error(f"no such suite: {', '.join(sorted(unknown))}")
     chosen = [suite for suite in SUITES if not names or suite.name in names]
-    results = [run_suite(suite, folders) for suite in chosen if (folders := get_folders(suite))]
-    print(get_summary(results))
+    start = time.monotonic()
+    results = run_suites([suite for suite in chosen if get_folders(suite)])
+    print(get_summary(results, time.monotonic() - start))
     return 1 if any(result.failed for result in results) else 0
 
 

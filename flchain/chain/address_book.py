@@ -8,6 +8,7 @@ from typing import Any
 
 from flchain.chain.base import Addresses
 from flchain.chain.contracts import to_address
+from flchain.protocol.disk_errors import explained
 from flchain.protocol.errors import ConfigError
 from flchain.protocol.params import NetworkParams
 from flchain.protocol.types import Address
@@ -43,14 +44,13 @@ def save_address_book(book: AddressBook, path: Path) -> None:
         )
     document = {"format": FORMAT, **asdict(book)}
     part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(document, indent=2) + "\n")
-        part.replace(path)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)
+        try:
+            part.write_text(json.dumps(document, indent=2) + "\n")
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def load_address_book(path: Path) -> AddressBook:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from flchain.protocol.disk_errors import explained
 from flchain.protocol.errors import ConfigError
 
 TEST_MNEMONIC = "test test test test test test test test test test test junk"
@@ -102,7 +103,7 @@ def spawn(
     nothing ends a bound Anvil whose parent was killed.
     """
     hook = _die_with(os.getpid()) if is_bound else None
-    with log.open("wb") as output:
+    with explained(log), log.open("wb") as output:
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

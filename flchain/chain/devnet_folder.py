@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flchain.protocol.disk_errors import explained
 from flchain.protocol.errors import ConfigError
 
 _TIMESTAMP = re.compile(rb'"timestamp":"(0x[0-9a-f]+)"')
@@ -59,10 +60,11 @@ class DevnetFolder:
     def lock(self, patience: float = 2.0) -> int:
         """Return a descriptor that holds the lock; waits `patience` seconds for it.
 
-        Raises ConfigError if another devnet runs here.
+        Raises ConfigError if another devnet runs here or the folder can't be written.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, _OWNER_ONLY)
+        with explained(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, _OWNER_ONLY)
         # Whoever only asks whether the lock is free holds it for a moment, and an Anvil that was
         # told to stop holds it until its state is saved.
         deadline = time.monotonic() + patience
@@ -77,10 +79,10 @@ class DevnetFolder:
 
     def is_locked(self) -> bool:
         """Return whether an Anvil runs here."""
-        try:
-            descriptor = os.open(self._lock, os.O_RDWR)
-        except FileNotFoundError:
+        if not self._lock.exists():
             return False
+        with explained(self._lock):
+            descriptor = os.open(self._lock, os.O_RDONLY)
         try:
             return not _try_lock(descriptor)
         finally:
@@ -94,20 +96,26 @@ class DevnetFolder:
 
     def get_last_process(self) -> Process | None:
         """Return the newest record, whether or not its process still runs."""
-        record = _read_json(self._process)
-        return Process(int(record["pid"]), int(record["port"])) if record else None
+        advice = "end the Anvil that uses this folder, if one runs, and remove that file"
+        record = _read_json(self._process, {"pid": int, "port": int}, advice)
+        return Process(record["pid"], record["port"]) if record else None
 
     def set_process(self, process: Process | None) -> None:
         """Record the running Anvil, or that there is none."""
         if process is None:
-            self._process.unlink(missing_ok=True)
+            with explained(self.path):
+                self._process.unlink(missing_ok=True)
         else:
             _write_json(self._process, {"pid": process.pid, "port": process.port})
 
     def get_identity(self) -> Identity | None:
         """Return what the chain in this folder was made with."""
-        record = _read_json(self._identity)
-        return Identity(int(record["chain_id"]), str(record["mnemonic"])) if record else None
+        advice = (
+            'the chain beside it may be whole: write {"chain_id": NUMBER, "mnemonic": "WORDS"} '
+            "again with its own, or use another folder"
+        )
+        record = _read_json(self._identity, {"chain_id": int, "mnemonic": str}, advice)
+        return Identity(record["chain_id"], record["mnemonic"]) if record else None
 
     def set_identity(self, identity: Identity) -> None:
         """Record what the chain is made with."""
@@ -117,11 +125,15 @@ class DevnetFolder:
     def set_backup(self, state: bytes | None = None) -> None:
         """Keep a copy of the saved chain, or of `state`, should Anvil be killed while it writes."""
         part = self.backup.with_suffix(".part")
-        if state is None:
-            shutil.copyfile(self.state, part)
-        else:
-            part.write_bytes(state)
-        part.replace(self.backup)
+        with explained(self.backup):
+            try:
+                if state is None:
+                    shutil.copyfile(self.state, part)
+                else:
+                    part.write_bytes(state)
+                part.replace(self.backup)
+            finally:
+                part.unlink(missing_ok=True)
 
     def get_saved_time(self) -> int | None:
         """Return the saved head's time, or None if no chain was saved.
@@ -130,16 +142,26 @@ class DevnetFolder:
         """
         if not self.state.exists():
             return None
-        with self.state.open("rb") as file:
+        with explained(self.state), self.state.open("rb") as file:
             found = _TIMESTAMP.search(file.read(_HEADER_BYTES))
             file.seek(max(self.state.stat().st_size - 2, 0))
             is_whole = file.read().rstrip().endswith(b"}")
         if not found or not is_whole:
             raise ConfigError(
-                f"the saved chain {self.state} is damaged: Anvil was killed while it wrote; put "
-                f"{self.backup.name} in its place, or remove the folder to start anew"
+                f"the saved chain {self.state} is damaged: Anvil was killed while it wrote, or had "
+                f"no room; {self._advise()}"
             )
         return int(found[1], 16)
+
+    def verify_saved(self) -> None:
+        """Raise ConfigError if there is no saved chain to start again."""
+        if not self.state.exists():
+            raise ConfigError(f"the saved chain {self.state} is missing; {self._advise()}")
+
+    def _advise(self) -> str:
+        if self.backup.exists():
+            return f"put {self.backup.name} beside it in its place, or start a new chain elsewhere"
+        return "no copy of it was kept: start a new chain elsewhere"
 
     def get_complaint(self) -> str:
         """Return the last line of Anvil's log."""
@@ -158,20 +180,29 @@ def _try_lock(descriptor: int) -> bool:
     return True
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
-    try:
-        record = json.loads(path.read_text())
-    except FileNotFoundError:
+def _read_json(path: Path, kinds: dict[str, type], advice: str) -> dict[str, Any] | None:
+    """Return a record whose values have their `kinds`; None if there is no file."""
+    if not path.exists():
         return None
-    except ValueError as error:
-        raise ConfigError(f"{path} is damaged: remove its folder to start anew") from error
-    return record if isinstance(record, dict) else None
+    with explained(path):
+        data = path.read_bytes()
+    try:
+        record = json.loads(data)
+        if all(isinstance(record[name], kind) for name, kind in kinds.items()):
+            return dict(record)
+    except (ValueError, TypeError, KeyError):
+        pass
+    raise ConfigError(f"{path} is damaged: {advice}")
 
 
 def _write_json(path: Path, record: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(record, file)
-    part.replace(path)
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
+            with os.fdopen(descriptor, "w") as file:
+                json.dump(record, file)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)

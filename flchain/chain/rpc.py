@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import urllib3
 
 from flchain.chain.base import BlockRef
-from flchain.protocol.errors import AdapterError
+from flchain.protocol.errors import AdapterError, ConfigError
 from flchain.protocol.types import Timestamp
 
 Request = tuple[str, Sequence[Any]]
@@ -59,7 +59,11 @@ class HttpRpc:
     """
 
     def __init__(self, url: str, timeout: float = DEFAULT_TIMEOUT) -> None:
-        """Connect lazily to `url`; `timeout` is in seconds, for each request."""
+        """Connect lazily to `url`; `timeout` is in seconds, for each request.
+
+        Raises ConfigError if `url` is none of HTTP.
+        """
+        _verify_url(url)
         self.url = url
         retries = urllib3.Retry(total=3, read=0, redirect=0, other=0, backoff_factor=0.05)
         self._pool = urllib3.PoolManager(
@@ -143,6 +147,16 @@ def get_origin(url: str | None) -> str:
     """Return scheme, host and port alone: paths and user names may be secrets."""
     parsed = urllib3.util.parse_url(url or "")
     return urllib3.util.Url(parsed.scheme, None, parsed.host, parsed.port).url
+
+
+def _verify_url(url: str) -> None:
+    try:
+        parsed = urllib3.util.parse_url(url)
+    except urllib3.exceptions.LocationParseError:
+        parsed = urllib3.util.Url()
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        # The address itself is not repeated: it may hold a secret.
+        raise ConfigError("a node's address starts with http:// or https://: correct --rpc")
 
 
 def _get_headers(url: str) -> dict[str, str]:

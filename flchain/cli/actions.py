@@ -1,13 +1,16 @@
-"""Single steps of one account: join, claim, leave."""
+"""Single steps of one account: join, claim, leave, close, dismiss, sweep."""
 
 import click
 
+from flchain.chain.base import Ledger
 from flchain.cli.passwords import load_signer
 from flchain.cli.session import open_session
 from flchain.cli.tables import format_amount
 from flchain.config import Settings
+from flchain.protocol.calls import CloseTask, Dismiss, Sweep
+from flchain.protocol.events import RewardsPublished, RewardsSwept, TaskRefunded
 from flchain.protocol.params import ETHER
-from flchain.protocol.types import Role, Wei
+from flchain.protocol.types import Address, Role, RoundId, TaskId, Wei
 from flchain.roles.context import Context
 from flchain.roles.membership import enrol, leave, register, withdraw
 from flchain.roles.observation import Watch
@@ -63,3 +66,47 @@ def claim_member_rewards(settings: Settings) -> None:
         paid = claim_rewards(context, Watch(ledger, task_id).observe(), set())
         gained = ledger.get_balance(signer.address) - before
     click.echo(f"claimed {paid} rewards, {format_amount(gained)} tokens, for {signer.address}")
+
+
+def close_task(settings: Settings) -> None:
+    """Close the task and say what its sponsor got back."""
+    signer = load_signer(settings)
+    with open_session(settings) as session:
+        task_id = session.get_task_id()
+        receipt = session.ledger.send(CloseTask(task_id), signer)
+    refunded = sum(item.amount for item in receipt.events if isinstance(item, TaskRefunded))
+    click.echo(f"task {task_id} is closed, {format_amount(refunded)} tokens came back")
+
+
+def dismiss_member(settings: Settings, member: Address) -> None:
+    """Remove a member from the task, if its rules allow that."""
+    signer = load_signer(settings)
+    with open_session(settings) as session:
+        task_id = session.get_task_id()
+        session.ledger.send(Dismiss(task_id, member), signer)
+    click.echo(f"{member} is no longer a member of task {task_id}")
+
+
+def sweep_rewards(settings: Settings, number: int | None) -> None:
+    """Sweep one round, or all whose claims have ended, and say what came back."""
+    signer = load_signer(settings)
+    with open_session(settings) as session:
+        task_id, ledger = session.get_task_id(), session.ledger
+        rounds = find_expired(ledger, task_id) if number is None else [RoundId(number)]
+        receipts = [ledger.send(Sweep(task_id, item), signer) for item in rounds]
+    swept = sum(
+        item.amount
+        for receipt in receipts
+        for item in receipt.events
+        if isinstance(item, RewardsSwept)
+    )
+    click.echo(f"swept {len(receipts)} rounds, {format_amount(swept)} tokens, of task {task_id}")
+
+
+def find_expired(ledger: Ledger, task_id: TaskId) -> list[RoundId]:
+    """Return the rounds with rewards left for which nobody can claim any more."""
+    logged = ledger.get_events(task_id=task_id, kinds=(RewardsPublished,))
+    rounds = [item.event.round for item in logged if isinstance(item.event, RewardsPublished)]
+    now = ledger.get_time()
+    left = {number: ledger.get_distribution(task_id, number) for number in rounds}
+    return [number for number, item in left.items() if item.remaining and item.expires_at <= now]

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from flchain.cli.children import Child, Children, ChildSpec
@@ -12,6 +12,8 @@ from flchain.cli.runs import Run
 from flchain.cli.session import BOOK
 from flchain.cli.sources import PLANS, name_runs
 from flchain.crypto.keys import create_keystore, derive_private_key
+from flchain.protocol.digests import compute_quorum
+from flchain.protocol.disk_errors import explained
 from flchain.protocol.errors import AdapterError
 from flchain.protocol.types import TaskId
 from flchain.roles.observation import Observation, Watch
@@ -102,15 +104,35 @@ def _watch(plan: Plan, watch: Watch, progress: Progress, children: Children) -> 
         for child in children.find_ended():
             if child not in lost:
                 lost.append(child)
-                progress.screen.say(
-                    f"{child.spec.name} ended (exit {child.exit_code}): {child.get_complaint()}"
-                )
-        if len(lost) == len(children.all):
-            raise AdapterError("every process has ended before the last round; see their logs")
+                progress.screen.say(_describe_end(child))
+        children.verify_kept()
+        verify_enough(plan.scenario.policy.min_survivors, children.all)
         time.sleep(_POLL)
 
 
+def verify_enough(min_survivors: int, children: Sequence[Child]) -> None:
+    """Raise AdapterError if so many processes failed that no round can become final."""
+    needs: dict[str, Callable[[int], int]] = {
+        "agent": lambda _: min_survivors,
+        "validator": compute_quorum,
+    }
+    for role, compute_needed in needs.items():
+        members = [child for child in children if child.spec.arguments[0] == role]
+        failed = [child for child in members if child.exit_code]
+        left, needed = len(members) - len(failed), compute_needed(len(members))
+        if failed and left < needed:
+            raise AdapterError(
+                f"{left} of {len(members)} {role}s are left, a round needs {needed}; "
+                f"{_describe_end(failed[0])}"
+            )
+
+
+def _describe_end(child: Child) -> str:
+    return f"{child.spec.name} ended (exit {child.exit_code}): {child.get_complaint()}"
+
+
 def _write_secret(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path.touch(mode=0o600)
-    path.write_text(text, encoding="utf-8")
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)
+        path.write_text(text, encoding="utf-8")

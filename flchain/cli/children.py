@@ -18,12 +18,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from flchain.protocol.errors import AdapterError
+from flchain.protocol.disk_errors import explain_disk_error, explained
+from flchain.protocol.errors import AdapterError, FlchainError
 from flchain.roles.context import Notice
 
 _GRACE = 10.0
 """Seconds that children get to end after SIGTERM."""
 _POLL = 0.05
+_ERROR = "error: "
 READY = "ready"
 
 
@@ -51,9 +53,10 @@ class Child:
         return self.process.poll()
 
     def get_complaint(self) -> str:
-        """Return the last line that the process wrote to stderr."""
+        """Return the last error that the process wrote to its log, else the last line."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return lines[-1].removeprefix("error: ") if lines else "no message"
+        errors = [line.removeprefix(_ERROR) for line in lines if line.startswith(_ERROR)]
+        return (errors or lines or ["no message; see whether the disk has room"])[-1]
 
 
 class Children:
@@ -61,9 +64,11 @@ class Children:
 
     def __init__(self, logs: Path, report: Callable[[Notice], None]) -> None:
         """Write one log for each child into `logs`; pass notices to `report`."""
-        logs.mkdir(parents=True, exist_ok=True)
+        with explained(logs):
+            logs.mkdir(parents=True, exist_ok=True)
         self._logs = logs
         self._report = report
+        self._failure: FlchainError | None = None
         self.all: list[Child] = []
 
     def __enter__(self) -> Self:
@@ -81,7 +86,7 @@ class Children:
         """Start processes side by side."""
         for spec in specs:
             log = self._logs / f"{spec.name}.log"
-            with log.open("ab") as errors:
+            with explained(log), log.open("ab") as errors:
                 process = subprocess.Popen(
                     [sys.executable, "-m", "flchain.cli.main", *spec.arguments],
                     stdin=subprocess.PIPE,
@@ -100,6 +105,7 @@ class Children:
         deadline = time.monotonic() + timeout
         for child in self.all:
             while not child.is_ready.wait(_POLL):
+                self.verify_kept()
                 if child.exit_code is not None:
                     raise AdapterError(f"{child.spec.name} did not start: {child.get_complaint()}")
                 if time.monotonic() >= deadline:
@@ -107,6 +113,11 @@ class Children:
                         f"{child.spec.name} is not ready after {timeout:.0f} s; see {child.log}",
                         is_retryable=True,
                     )
+
+    def verify_kept(self) -> None:
+        """Raise the error that kept a child's report from its log, if there was one."""
+        if self._failure is not None:
+            raise self._failure
 
     def find_ended(self) -> list[Child]:
         """Return the children that have ended."""
@@ -138,15 +149,25 @@ class Children:
         """Pass on what a child reports, and keep it in its log folder."""
         if child.process.stdout is None:
             return
-        with (self._logs / f"{child.spec.name}.jsonl").open("ab") as record:
-            for line in child.process.stdout:
+        for line in child.process.stdout:
+            self._keep(self._logs / f"{child.spec.name}.jsonl", line)
+            self._pass_on(child, line)
+
+    def _keep(self, path: Path, line: bytes) -> None:
+        # The reader goes on whatever happens: a child must never wait for a full pipe.
+        try:
+            with path.open("ab") as record:
                 record.write(line)
-                with suppress(ValueError, TypeError):
-                    notice = Notice(**json.loads(line))
-                    if notice.action == READY:
-                        child.is_ready.set()
-                    else:
-                        self._report(notice)
+        except OSError as error:
+            self._failure = explain_disk_error(path, error)
+
+    def _pass_on(self, child: Child, line: bytes) -> None:
+        with suppress(ValueError, TypeError):
+            notice = Notice(**json.loads(line))
+            if notice.action == READY:
+                child.is_ready.set()
+            else:
+                self._report(notice)
 
 
 def _send(child: Child, signum: int) -> None:

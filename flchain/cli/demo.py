@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flchain.cli.failures import Terminated
+from flchain.cli.files import verify_writable
+from flchain.cli.numbers import AGENTS, ALPHA, ROUNDS, SEED, VALIDATORS
 from flchain.cli.options import read_settings, with_settings
-from flchain.cli.runs import RECORD, Run, create_run, load_run, save_record, write_json
+from flchain.cli.runs import (
+    RECORD,
+    Run,
+    create_run,
+    discard_run,
+    load_run,
+    save_record,
+    write_json,
+)
 from flchain.config import Settings
 
 if TYPE_CHECKING:
@@ -24,12 +34,24 @@ _DATASETS = ("mnist", "digits")
 def federation_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say what federation to run."""
     for option in (
-        click.option("--agents", default=10, show_default=True, help="Participants with data."),
-        click.option("--validators", default=5, show_default=True, help="Committee members."),
-        click.option("--rounds", default=10, show_default=True, help="Rounds to run."),
-        click.option("--seed", default=7, show_default=True, help="Equal seeds, equal models."),
+        click.option(
+            "--agents", type=AGENTS, default=10, show_default=True, help="Participants with data."
+        ),
+        click.option(
+            "--validators", type=VALIDATORS, default=5, show_default=True, help="Committee members."
+        ),
+        click.option("--rounds", type=ROUNDS, default=10, show_default=True, help="Rounds to run."),
+        click.option(
+            "--seed", type=SEED, default=7, show_default=True, help="Equal seeds, equal models."
+        ),
         click.option("--dataset", type=click.Choice(_DATASETS), help="Default: mnist if present."),
-        click.option("--alpha", default=0.5, show_default=True, help="Dirichlet skew of the data."),
+        click.option(
+            "--alpha",
+            type=ALPHA,
+            default=0.5,
+            show_default=True,
+            help="Dirichlet skew of the data.",
+        ),
         click.option("--strategy", type=click.Choice(_STRATEGIES), default="fedavg"),
         click.option("--summary", type=click.Path(path_type=Path), help="JSON file to write too."),
     ):
@@ -81,18 +103,22 @@ def run_demo(
     from flchain.cli.plans import Choice, build_plan, choose  # noqa: PLC0415
     from flchain.cli.tables import print_summary  # noqa: PLC0415
 
+    if summary is not None:
+        verify_writable(summary)
     console = Console()
     choice = Choice(ledger=ledger, is_multiprocess=is_multiprocess, **options)
     outline, missing = choose(choice, settings, command)
     if missing:
         click.echo(f"note: {'; '.join(missing)}")
-    run = create_run(settings.data_dir, time.strftime("%Y%m%d-%H%M%S", time.gmtime()))
     plan = build_plan(outline, settings)
+    run = create_run(settings.data_dir, time.strftime("%Y%m%d-%H%M%S", time.gmtime()))
     try:
         document = _play(plan, run, console)
     except (KeyboardInterrupt, Terminated):
         _say_what_is_left(settings, run)
         raise
+    finally:
+        discard_run(run)
     write_json(run.summary, document)
     if summary is not None:
         write_json(summary, document)

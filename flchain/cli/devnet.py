@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flchain.cli.numbers import COINS, PORT
 from flchain.cli.options import with_settings
 from flchain.cli.output import print_facts
 from flchain.config import Settings
@@ -19,7 +20,9 @@ def devnet() -> None:
 
 
 @devnet.command()
-@click.option("--port", default=8545, show_default=True, help="A free one is taken if it is busy.")
+@click.option(
+    "--port", type=PORT, default=8545, show_default=True, help="A free one is taken if it is busy."
+)
 @click.option("--new", "is_new", is_flag=True, help="A new chain instead of the newest saved one.")
 @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 @with_settings("devnet")
@@ -59,7 +62,9 @@ def status(settings: Settings, *, is_json: bool) -> None:
 @devnet.command()
 @click.argument("address")
 @click.option("--tokens", default="1000", show_default=True, help="Whole stake tokens to send.")
-@click.option("--coins", default=10, show_default=True, help="Whole coins for gas to add.")
+@click.option(
+    "--coins", type=COINS, default=10, show_default=True, help="Whole coins for gas to add."
+)
 @with_settings("devnet")
 def fund(settings: Settings, address: str, tokens: str, coins: int) -> None:
     """Give an account stake tokens and coins for gas, from the devnet's own."""

@@ -5,9 +5,10 @@ from typing import Any
 
 from flchain.chain.address_book import AddressBook, load_address_book
 from flchain.chain.devnet import Devnet, DevnetConfig, attach_devnet, start_devnet
+from flchain.chain.devnet_folder import DevnetFolder
 from flchain.chain.ethereum import EthereumLedger
 from flchain.chain.rpc import HttpRpc
-from flchain.cli.runs import Run, RunRecord, create_run, find_newest, save_record
+from flchain.cli.runs import Run, RunRecord, create_run, discard_run, find_newest, save_record
 from flchain.cli.session import BOOK, open_run
 from flchain.cli.tables import format_amount
 from flchain.cli.venues import deploy_local
@@ -30,6 +31,8 @@ def open_or_create(settings: Settings, port: int, stamp: str, *, is_new: bool) -
         run = create_run(settings.data_dir, stamp)
     config = DevnetConfig(folder=run.chain, port=port, is_detached=True, anvil=settings.anvil)
     if run.record is not None:
+        if attach_devnet(run.chain) is None:
+            DevnetFolder(run.chain).verify_saved()
         start_devnet(config)
     else:
         run = _create(config, run)
@@ -76,13 +79,18 @@ def _find_saved(settings: Settings) -> Run | None:
 
 def _create(config: DevnetConfig, run: Run) -> Run:
     """Start a new chain and deploy; nothing keeps running if that fails."""
-    devnet = start_devnet(config)
+    try:
+        devnet = start_devnet(config)
+    except BaseException:
+        discard_run(run)
+        raise
     try:
         signer = LocalSigner(derive_private_key(devnet.mnemonic, 0))
         book = deploy_local(devnet.rpc, signer, LOCAL.network, run)
         return save_record(run, RunRecord("devnet", "anvil", book.chain_id, asdict(book.addresses)))
     except BaseException:
         devnet.stop()
+        discard_run(run)
         raise
 
 

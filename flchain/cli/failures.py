@@ -1,5 +1,6 @@
 """From exceptions to exit codes: one line on stderr, never a traceback."""
 
+import errno
 import os
 import signal
 import sys
@@ -8,12 +9,13 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
 import click
 
+from flchain.protocol.disk_errors import explain_disk_error, is_out_of_room
 from flchain.protocol.errors import (
     AdapterError,
     ConfigError,
@@ -87,6 +89,9 @@ def _report(error: BaseException) -> int:
             # Whoever read the output has seen enough; nothing may be flushed into the pipe.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
+        case OSError() if is_out_of_room(error) or error.errno == errno.EROFS:
+            known = explain_disk_error(Path(error.filename or "a file"), error)
+            return _say(str(known), known.exit_code)
         case _:
             return _say(_describe_fault(error), UNEXPECTED)
 
@@ -112,7 +117,8 @@ def _terminable() -> Iterator[None]:
 def _say(text: str, code: int) -> int:
     """Print one line; a broken stderr changes nothing."""
     line = " ".join(text.split()) or "unknown reason"
-    click.echo(f"error: {line}", err=True)
+    with suppress(OSError):
+        click.echo(f"error: {line}", err=True)
     return code
 
 
@@ -120,8 +126,11 @@ def _describe_fault(error: BaseException) -> str:
     """Write the traceback to a file that only the user can read; return the line for the screen."""
     text = "".join(traceback.format_exception(error))
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-    handle, name = tempfile.mkstemp(prefix=f"flchain-{stamp}-", suffix=".log")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    kind = type(error).__name__
-    return f"{kind}: {error}; this is a fault in flchain, please report it with {Path(name)}"
+    what = f"{type(error).__name__}: {error}; this is a fault in flchain, please report it"
+    try:
+        handle, name = tempfile.mkstemp(prefix=f"flchain-{stamp}-", suffix=".log")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError:
+        return f"{what}; no folder for temporary files takes the details"
+    return f"{what} with {name}"

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flchain.cli.numbers import ROUNDS
 from flchain.cli.options import with_settings
 from flchain.cli.output import Row, print_rows
 from flchain.config import Settings
@@ -23,7 +24,7 @@ def ledger() -> None:
 def _add(name: str, text: str, reader: str) -> None:
     """Add the sub-command `name`, which prints the rows of a function in `records`."""
 
-    @click.option("--round", "number", type=int, help="Only this round.")
+    @click.option("--round", "number", type=ROUNDS, help="Only this round.")
     @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
     @with_settings("chain", "store", "task")
     def command(settings: Settings, number: int | None, *, is_json: bool) -> None:

@@ -13,7 +13,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "simulate": ("demo:simulate", "Run a whole federation in memory, chain and store included."),
     "devnet": ("devnet:devnet", "Start, stop and look at a local chain."),
     "keys": ("keys:keys", "Make account keys."),
-    "task": ("task:task", "Create, fund and show tasks."),
+    "task": ("task:task", "Create, fund, show, clean up and close tasks."),
     "agent": ("member:agent", "Take part with data: register, enrol, run, claim."),
     "validator": ("member:validator", "Check results: register, enrol, endorse, run."),
     "orchestrator": ("member:orchestrator", "Move rounds forward: register, enrol, run."),

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from flchain.cli.numbers import AGENTS, ALPHA, PAUSE, ROUNDS, SEED, STAKE
 from flchain.cli.options import with_settings
 from flchain.config import Settings
 from flchain.protocol.types import Role
@@ -31,7 +32,7 @@ def _add_membership(group: click.Group, role: Role) -> None:
     """Add what every member does: join, claim, leave."""
 
     @group.command(help="Stake and register this account, once for all tasks.")
-    @click.option("--stake", type=int, help="Whole tokens; default: what the role needs.")
+    @click.option("--stake", type=STAKE, help="Whole tokens; default: what the role needs.")
     @with_settings(*_COMMON)
     def register(settings: Settings, stake: int | None) -> None:
         _actions().register_member(settings, role, stake)
@@ -59,8 +60,12 @@ def _add_membership(group: click.Group, role: Role) -> None:
 
 def _node_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
-        click.option("--rounds", type=int, help="Stop after this round; default: the task's last."),
-        click.option("--poll", default=0.5, show_default=True, help="Seconds between two looks."),
+        click.option(
+            "--rounds", type=ROUNDS, help="Stop after this round; default: the task's last."
+        ),
+        click.option(
+            "--poll", type=PAUSE, default=0.5, show_default=True, help="Seconds between two looks."
+        ),
         click.option("--json", "is_json", is_flag=True, help="Print one JSON object per action."),
         click.option("--with-parent", is_flag=True, hidden=True, help="End when stdin closes."),
     ):
@@ -72,8 +77,31 @@ def _data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--data", required=True, metavar="SOURCE", help="Rows; see below."),
         click.option("--share", metavar="I/N", help="Only the I-th of N Dirichlet parts."),
-        click.option("--alpha", default=0.5, show_default=True, help="Skew of the parts."),
-        click.option("--seed", default=7, show_default=True, help="Seed of the parts."),
+        click.option(
+            "--alpha", type=ALPHA, default=0.5, show_default=True, help="Skew of the parts."
+        ),
+        click.option("--seed", type=SEED, default=7, show_default=True, help="Seed of the parts."),
+    ):
+        command = option(command)
+    return command
+
+
+def _floor_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option(
+            "--min-survivors",
+            type=AGENTS,
+            default=1,
+            show_default=True,
+            help="Refuse tasks that add up fewer updates.",
+        ),
+        click.option(
+            "--architecture",
+            "architectures",
+            multiple=True,
+            metavar="NAME",
+            help="Refuse tasks that train any other model; repeatable.",
+        ),
     ):
         command = option(command)
     return command
@@ -90,7 +118,7 @@ Sources:
 @agent.command("run", epilog=_SOURCES)
 @_data_options
 @_node_options
-@click.option("--min-survivors", default=1, help="Refuse tasks that add up fewer updates.")
+@_floor_options
 @with_settings(*_COMMON, "mnist")
 def run_agent(settings: Settings, **options: Any) -> None:
     """Train on own data in every round until the task's last."""
@@ -100,6 +128,7 @@ def run_agent(settings: Settings, **options: Any) -> None:
 @validator.command("run", epilog=_SOURCES)
 @_data_options
 @_node_options
+@_floor_options
 @with_settings(*_COMMON, "mnist")
 def run_validator(settings: Settings, **options: Any) -> None:
     """Endorse the task if need be, then attest and vote until its last round."""
@@ -107,10 +136,11 @@ def run_validator(settings: Settings, **options: Any) -> None:
 
 
 @validator.command()
+@_floor_options
 @with_settings(*_COMMON)
-def endorse(settings: Settings) -> None:
+def endorse(settings: Settings, **floors: Any) -> None:
     """Check the task's policy and version 0 and accept them."""
-    _nodes().endorse_task(settings)
+    _nodes().endorse_task(settings, **floors)
 
 
 @orchestrator.command("run")

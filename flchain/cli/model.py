@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from flchain.cli.files import write_file
+from flchain.cli.numbers import VERSION
 from flchain.cli.options import with_settings
 from flchain.cli.output import print_facts
 from flchain.config import Settings
@@ -16,7 +17,7 @@ def model() -> None:
 
 
 @model.command()
-@click.option("--version", "number", type=int, help="Default: the newest.")
+@click.option("--version", "number", type=VERSION, help="Default: the newest.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="File to write.")
 @with_settings("chain", "store", "task")
 def get(settings: Settings, number: int | None, out: Path) -> None:

@@ -73,6 +73,7 @@ def run_agent(
     alpha: float,
     seed: int,
     min_survivors: int,
+    architectures: tuple[str, ...],
     **options: Any,
 ) -> None:
     """Run an agent until the task's last round, then claim."""
@@ -82,7 +83,7 @@ def run_agent(
 
     rows = _load_data(settings, data, share, alpha, seed)
     with open_node(settings, "agent", Role.AGENT, NodeOptions(**options)) as node:
-        verify_floors(node.terms, Floors(min_survivors))
+        verify_floors(node.terms, Floors(min_survivors, architectures))
         trainer = get_trainer(node.terms.policy.model)
         verify_rows(rows, trainer, node.terms.policy)
         upkeep = node.build_upkeep(PATIENCE)
@@ -96,6 +97,8 @@ def run_validator(
     share: str | None,
     alpha: float,
     seed: int,
+    min_survivors: int,
+    architectures: tuple[str, ...],
     **options: Any,
 ) -> None:
     """Endorse the task if that is still to be done, then run until its last round and claim."""
@@ -105,6 +108,7 @@ def run_validator(
 
     rows = _load_data(settings, data, share, alpha, seed)
     with open_node(settings, "validator", Role.VALIDATOR, NodeOptions(**options)) as node:
+        verify_floors(node.terms, Floors(min_survivors, architectures))
         trainer = get_trainer(node.terms.policy.model)
         verify_rows(rows, trainer, node.terms.policy)
         role = Validator(node.context, node.terms, trainer, rows, node.build_upkeep(PATIENCE))
@@ -113,11 +117,12 @@ def run_validator(
         run_node(node, role)
 
 
-def endorse_task(settings: Settings) -> None:
+def endorse_task(settings: Settings, *, min_survivors: int, architectures: tuple[str, ...]) -> None:
     """Derive version 0 from the policy and accept the task."""
     from flchain.roles.validator import endorse  # noqa: PLC0415 - not for orchestrators
 
     with open_node(settings, "validator", Role.VALIDATOR, NodeOptions()) as node:
+        verify_floors(node.terms, Floors(min_survivors, architectures))
         endorse(node.context, node.terms)
         click.echo(f"{node.context.signer.address} endorsed task {node.context.task_id}")
 
@@ -195,7 +200,8 @@ def end_with_parent() -> None:
     """Terminate this process when whoever holds the other end of stdin is gone."""
 
     def wait() -> None:
-        while sys.stdin.buffer.read(1):
+        # Not through `sys.stdin`: a thread that waits inside its lock aborts the interpreter's end.
+        while os.read(0, 1):
             pass
         os.kill(os.getpid(), signal.SIGTERM)
 

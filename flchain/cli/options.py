@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from flchain.cli.numbers import CHAIN_ID, TASK
 from flchain.config import Settings, load_settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -18,9 +19,9 @@ _OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "data_dir": ("--data-dir", {"type": _PATH, "help": "Folder of runs, stores and journals."}),
     "rpc": ("--rpc", {"metavar": "URL", "help": "Node to use instead of the saved devnet."}),
     "addresses": ("--addresses", {"type": _PATH, "help": "Address book of a deployment."}),
-    "chain_id": ("--chain-id", {"type": int, "help": "Refuse any other chain."}),
+    "chain_id": ("--chain-id", {"type": CHAIN_ID, "help": "Refuse any other chain."}),
     "store": ("--store", {"metavar": "URL", "help": "file:FOLDER, kubo:ADDRESS or gateway:URL."}),
-    "task": ("--task", {"type": int, "help": "Task id; default: the chain's only one."}),
+    "task": ("--task", {"type": TASK, "help": "Task id; default: the chain's only one."}),
     "keystore": ("--keystore", {"type": _PATH, "help": "Encrypted key file of the account."}),
     "password_file": ("--password-file", {"type": _PATH, "help": "File with its password."}),
     "anvil": ("--anvil", {"type": _PATH, "help": "Anvil program; default: found by itself."}),

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from pathlib import Path
 
 from flchain.chain.anvil import find_anvil
 from flchain.cli.sources import PLANS, find_mnist, load_rows, split_evenly, split_shares
@@ -123,8 +122,7 @@ def _lacks_mnist(settings: Settings, missing: list[str]) -> bool:
     reasons = []
     if find_spec("torch") is None:
         reasons.append("torch")
-    folder: Path | None = find_mnist(settings.mnist)
-    if folder is None or not folder.is_dir():
+    if find_mnist(settings.mnist) is None:
         reasons.append("MNIST")
     if reasons:
         verb = "is" if len(reasons) == 1 else "are"

@@ -11,10 +11,14 @@ DATA/runs/20260101-120000-3f2a9c/
 
 import json
 import os
+import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import click
+
+from flchain.protocol.disk_errors import explained
 from flchain.protocol.errors import ConfigError
 
 FORMAT = "flchain-run-v1"
@@ -90,6 +94,12 @@ def save_record(run: Run, record: RunRecord) -> Run:
     return Run(run.folder, record)
 
 
+def discard_run(run: Run) -> None:
+    """Remove the folder of a run that failed before it had a record: nothing would find it."""
+    if not (run.folder / RECORD).exists():
+        shutil.rmtree(run.folder, ignore_errors=True)
+
+
 def load_run(folder: Path) -> Run:
     """Read a run's folder. Raises ConfigError if it is none."""
     path = folder / RECORD
@@ -99,13 +109,25 @@ def load_run(folder: Path) -> Run:
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, TypeError) as error:
-        raise ConfigError(f"{path} is no {FORMAT} document; remove the folder") from error
+        raise ConfigError(
+            f"{path} is no {FORMAT} document; chain and store beside it may be whole: to use them, "
+            f"copy another run's {RECORD} there and enter chain_id and addresses of deployment.json"
+        ) from error
 
 
 def find_runs(data_dir: Path) -> list[Run]:
-    """Return the runs that were begun, oldest first."""
+    """Return the runs that were begun, oldest first; a note on stderr names what can't be read."""
     found = sorted((data_dir / "runs").glob(f"*/{RECORD}"))
-    return [load_run(path.parent) for path in found]
+    return [run for path in found if (run := _try_run(path.parent))]
+
+
+def _try_run(folder: Path) -> Run | None:
+    # One damaged record must not keep anybody from the other runs.
+    try:
+        return load_run(folder)
+    except ConfigError as error:
+        click.echo(f"note: run left out: {error}", err=True)
+        return None
 
 
 def find_newest(data_dir: Path) -> Run:
@@ -124,14 +146,13 @@ def find_newest(data_dir: Path) -> Run:
 def write_json(path: Path, document: dict[str, Any]) -> None:
     """Write a document in full or not at all. Raises ConfigError."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-        draft.replace(path)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}") from error
-    finally:
-        draft.unlink(missing_ok=True)
+        try:
+            draft.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
 
 
 def find_newest_store(data_dir: Path) -> Path:

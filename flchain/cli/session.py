@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flchain.chain.address_book import AddressBook, load_address_book
-from flchain.chain.devnet import Devnet, DevnetConfig, open_devnet
+from flchain.chain.devnet import Devnet, DevnetConfig, attach_devnet, open_devnet
+from flchain.chain.devnet_folder import DevnetFolder
 from flchain.chain.ethereum import EthereumLedger
 from flchain.chain.rpc import HttpRpc
 from flchain.cli.runs import Run, find_newest
 from flchain.config import Settings
-from flchain.protocol.errors import ConfigError
+from flchain.protocol.errors import AdapterError, ConfigError
 from flchain.protocol.types import TaskId
 from flchain.storage.base import ContentStore
 from flchain.storage.opening import open_store
@@ -32,9 +33,14 @@ class Session:
     run: Run | None
 
     def get_task_id(self) -> TaskId:
-        """Return the task that was named, the run's, or the chain's only one."""
+        """Return the task that was named, the run's, or the chain's only one.
+
+        Raises UnknownTask if the chain has none of that number.
+        """
         if self.settings.task is not None:
-            return TaskId(self.settings.task)
+            task_id = TaskId(self.settings.task)
+            self.ledger.get_task(task_id)
+            return task_id
         if self.run is not None and self.run.record is not None and self.run.record.task:
             return TaskId(self.run.record.task)
         tasks = self.ledger.get_task_count()
@@ -43,10 +49,14 @@ class Session:
         raise ConfigError(f"the chain has {tasks} tasks; name one with --task")
 
     def get_journal_folder(self, role: str, account: str) -> Path:
-        """Return where one role of one account writes its journal."""
-        base = self.run.folder if self.run is not None else self.settings.data_dir
+        """Return where one role of one account writes its journal of the session's task."""
         place = f"{self.ledger.chain_id}-{self.ledger.addresses.round_manager}"
-        return base / "journals" / place / f"{role}-{account}"
+        if self.run is not None:
+            base = self.run.folder
+        else:
+            # Devnets from one mnemonic differ in nothing but their first block.
+            base, place = self.settings.data_dir, f"{place}-{_get_genesis(self.rpc_url)}"
+        return base / "journals" / place / f"task-{self.get_task_id()}" / f"{role}-{account}"
 
 
 @contextmanager
@@ -75,10 +85,24 @@ def open_session(settings: Settings) -> Iterator[Session]:
 
 @contextmanager
 def open_run(run: Run, settings: Settings) -> Iterator[Devnet]:
-    """Yield a run's devnet, started for the time being if it does not run."""
+    """Yield a run's devnet, started for the time being if it does not run.
+
+    Raises ConfigError if it does not run and was not saved.
+    """
+    if attach_devnet(run.chain) is None:
+        # Without its state Anvil would start an empty chain.
+        DevnetFolder(run.chain).verify_saved()
     config = DevnetConfig(folder=run.chain, anvil=settings.anvil, port=0)
     with open_devnet(config) as devnet:
         yield devnet
+
+
+def _get_genesis(rpc_url: str) -> str:
+    """Return the start of the hash of a chain's first block."""
+    block = HttpRpc(rpc_url).call("eth_getBlockByNumber", "0x0", False)
+    if block is None:
+        raise AdapterError("the node has no first block of its chain; use one that has it")
+    return str(block["hash"])[2:18]
 
 
 def _open_store(settings: Settings, run: Run | None) -> ContentStore:

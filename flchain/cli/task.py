@@ -1,10 +1,11 @@
-"""`flchain task`: create, fund and show tasks."""
+"""`flchain task`: create, fund, show, clean up and close tasks."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from flchain.cli.numbers import MAX_TOKENS, ROUNDS
 from flchain.cli.options import with_settings
 from flchain.cli.output import print_facts
 from flchain.config import Settings
@@ -18,14 +19,14 @@ _PRESETS = ("local", "minimal", "mainnet")
 
 @click.group()
 def task() -> None:
-    """Create, fund and show tasks."""
+    """Create, fund, show, clean up and close tasks."""
 
 
 @task.command()
 @click.option("--policy", type=_PATH, required=True, help="Policy file, TOML or JSON.")
 @click.option("--orchestrator", metavar="ADDRESS", help="Default: the account itself.")
 @click.option("--preset", type=click.Choice(_PRESETS), default="local", show_default=True)
-@click.option("--max-rounds", type=int, help="Most rounds; default: the preset's.")
+@click.option("--max-rounds", type=ROUNDS, help="Most rounds; default: the preset's.")
 @with_settings("chain", "store", "key")
 def create(
     settings: Settings, policy: Path, orchestrator: str | None, preset: str, max_rounds: int | None
@@ -55,18 +56,41 @@ def create(
 @with_settings("chain", "store", "task", "key")
 def fund(settings: Settings, amount: str) -> None:
     """Add tokens to a task's budget."""
+    wei = parse_amount(amount)
     from flchain.cli.passwords import load_signer  # noqa: PLC0415 - half a second
     from flchain.cli.session import open_session  # noqa: PLC0415 - web3 takes a second
     from flchain.cli.tables import format_amount  # noqa: PLC0415
     from flchain.roles.task_setup import fund_task  # noqa: PLC0415
 
-    wei = parse_amount(amount)
     signer = load_signer(settings)
     with open_session(settings) as session:
         task_id = session.get_task_id()
         fund_task(session.ledger, signer, task_id, wei)
         budget = session.ledger.get_budget(task_id)
     click.echo(f"task {task_id} has {format_amount(budget.available)} tokens to spend")
+
+
+@task.command()
+@with_settings("chain", "store", "task", "key")
+def close(settings: Settings) -> None:
+    """Close the task for good; its sponsor gets back what is not owed to anybody."""
+    _actions().close_task(settings)
+
+
+@task.command()
+@click.argument("address")
+@with_settings("chain", "store", "task", "key")
+def dismiss(settings: Settings, address: str) -> None:
+    """Remove a member that lapsed, or a validator that missed three votes in a row."""
+    _actions().dismiss_member(settings, parse_address(address))
+
+
+@task.command()
+@click.option("--round", "number", type=ROUNDS, help="Only this round; default: all that ended.")
+@with_settings("chain", "store", "task", "key")
+def sweep(settings: Settings, number: int | None) -> None:
+    """Return rewards that nobody claimed in time to the task's budget."""
+    _actions().sweep_rewards(settings, number)
 
 
 @task.command()
@@ -97,8 +121,8 @@ def parse_amount(text: str) -> Any:
 
     match = re.fullmatch(r"(\d{1,20})(?:\.(\d{1,18}))?", text.replace("_", ""))
     wei = int(match[1]) * 10**18 + int((match[2] or "").ljust(18, "0")) if match else 0
-    if not wei:
-        raise click.BadParameter(f"{text!r} is no amount of tokens above 0")
+    if not 0 < wei <= MAX_TOKENS * 10**18:
+        raise click.BadParameter(f"{text!r} is no amount of tokens above 0 and up to {MAX_TOKENS}")
     return wei
 
 
@@ -109,6 +133,12 @@ def parse_address(text: str) -> Any:
     if not is_address(text):
         raise click.BadParameter(f"{text!r} is no address, or its checksum is wrong")
     return to_checksum_address(text)
+
+
+def _actions() -> Any:
+    from flchain.cli import actions  # noqa: PLC0415 - web3 takes a second
+
+    return actions
 
 
 def _read_task(settings: Settings) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flchain.cli.numbers import ROUNDS
 from flchain.cli.options import with_settings
 from flchain.config import Settings
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--all", "is_all", is_flag=True, help="Every round (the default).")
-@click.option("--round", "numbers", type=int, multiple=True, help="Only this round; repeatable.")
+@click.option("--round", "numbers", type=ROUNDS, multiple=True, help="Only this round; repeatable.")
 @click.option("--anchor", metavar="HASH", help="Hash of a block that you know to be real.")
 @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="Leave out the checks that passed.")

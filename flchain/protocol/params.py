@@ -29,7 +29,10 @@ class NetworkParams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """What a task fixes besides its policy: windows, ranks, bonds and counts."""
+    """What a task fixes besides its policy: windows, ranks, bonds and counts.
+
+    A bond above a role's stake shuts that role out of the last proposing window.
+    """
 
     proposal_bond: Wei
     min_validators: int
@@ -124,7 +127,7 @@ MAINNET = Preset(
         proposer_stake=Wei(2_000 * ETHER),
     ),
     Schedule(
-        proposal_bond=Wei(500 * ETHER),
+        proposal_bond=Wei(100 * ETHER),
         min_validators=21,
         committee=21,
         max_attempts=3,
@@ -140,7 +143,11 @@ MAINNET = Preset(
         claim_window=Seconds(90 * DAY),
     ),
 )
-"""Public networks: committees of 21, and time for a dispute before stake leaves."""
+"""Public networks: committees of 21 or more, and time for a dispute before stake leaves.
+
+The bond is an agent's whole stake and no more, or else agents could not propose in the last window,
+which is open to every member so that no other role can hold a round up.
+"""
 
 
 def fit_schedule(schedule: Schedule, validators: int) -> Schedule:

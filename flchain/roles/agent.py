@@ -18,12 +18,14 @@ from flchain.learning.strategies.base import ClientTask
 from flchain.learning.training import Trainer
 from flchain.protocol.calls import Submit
 from flchain.protocol.errors import ProtocolError
-from flchain.protocol.types import Phase, RoundId
+from flchain.protocol.types import Phase, Role, RoundId
 from flchain.roles.archive import Sealed, seal_payload
 from flchain.roles.assembly import fetch_state
 from flchain.roles.context import Context
+from flchain.roles.duties import is_entitled
 from flchain.roles.observation import Observation, is_overtaken
 from flchain.roles.payouts import claim_rewards
+from flchain.roles.retention import name_round_pin, release_old
 from flchain.roles.terms import Terms
 from flchain.roles.upkeep import Upkeep
 
@@ -62,34 +64,30 @@ class Agent:
             self._submit(seen)
             return True
         if seen.phase > Phase.SUBMIT and self._serve(seen.round.round):
+            release_old(self.context, self.terms, seen)
             return True
         return self.claims_at_once and self.claim_rewards(seen) > 0
 
     def _is_due(self, seen: Observation) -> bool:
         agent = self.context.signer.address
-        return all(item.agent != agent for item in seen.live.submissions) and self._is_entitled(
-            seen
-        )
-
-    def _is_entitled(self, seen: Observation) -> bool:
-        member = self.context.ledger.get_member(self.context.task_id, self.context.signer.address)
-        if member.submitted_round == seen.round.round:
+        if any(item.agent == agent for item in seen.live.submissions):
             return False
-        length = self.context.ledger.get_epoch_length()
-        is_active = bool(member.role) and member.active_from <= seen.round.opened_at // length
-        return is_active and (not member.left_at or member.left_at > seen.round.opened_at)
+        # The events may lag behind the member's record.
+        member = self.context.ledger.get_member(self.context.task_id, agent)
+        is_first = member.submitted_round != seen.round.round
+        return is_first and is_entitled(self.context, seen, Role.AGENT)
 
     def _submit(self, seen: Observation) -> None:
         number = seen.round.round
         update = self._load_update(number) or self._make_update(seen)
-        self.context.journal.write(_name_entry(number), update.payload)
+        self.context.journal.write(self._name_entry(number), update.payload)
         self._made = (number, update)
         weight = compute_weight(len(self.data), self.terms.policy)
         self.context.send(Submit(self.context.task_id, number, update.digest, weight), number)
 
     def _load_update(self, number: RoundId) -> Sealed | None:
         """Return the update that was made before a crash, so that it is never made twice."""
-        payload = self.context.journal.read(_name_entry(number))
+        payload = self.context.journal.read(self._name_entry(number))
         if payload is None or payload == _SERVED.encode():
             return None
         if self._made and self._made[0] == number:
@@ -135,15 +133,21 @@ class Agent:
         if update is None:
             return False
         start = self.context.stopwatch()
-        pin = f"task/{self.context.task_id}/round/{number}/{self.context.signer.address}"
-        self.context.archive.publish(update, pin)
-        self.context.journal.write(_name_entry(number), _SERVED.encode())
+        self.context.archive.publish(update, name_round_pin(self.context, number))
+        self.context.journal.write(self._name_entry(number), _SERVED.encode())
         for name in list(self.context.journal.names()):
-            if name.startswith("update-") and name != _name_entry(number):
+            if name.startswith(self._entries) and name != self._name_entry(number):
                 self.context.journal.delete(name)
         self.context.notify("serve", number, self.context.stopwatch() - start)
         return True
 
+    @property
+    def _entries(self) -> str:
+        """What the journal's names of this task begin with.
 
-def _name_entry(number: RoundId) -> str:
-    return f"update-{number:08d}"
+        The key of round 0, which is no round, stands for chain, contract and task.
+        """
+        return f"update-{self.context.get_round_key(RoundId(0))[:8].hex()}-"
+
+    def _name_entry(self, number: RoundId) -> str:
+        return f"{self._entries}{number:08d}"

@@ -6,6 +6,7 @@ follows both steps and checks every byte, so what it returns is what the digest 
 
 import io
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -22,9 +23,12 @@ from flchain.protocol.manifest import (
 )
 from flchain.protocol.types import Digest
 from flchain.storage.base import ContentStore
-from flchain.storage.cid import cid_from_digest, compute_raw_cid, decode_cid
+from flchain.storage.cid import Cid, cid_from_digest, compute_raw_cid, decode_cid
 from flchain.storage.errors import ContentCorrupt, ContentUnavailable
 from flchain.storage.unixfs import build_blocks
+
+_REMEMBERED = 1 << 13
+"""Payloads whose CIDs are remembered: several rounds of the largest task."""
 
 
 class MalformedPayload(EncodingError):
@@ -62,6 +66,7 @@ class Archive:
         self.store = store
         self._limit = limit
         self._kept: OrderedDict[Digest, tuple[Manifest, bytes]] = OrderedDict()
+        self._read_cids: OrderedDict[Digest, Cid] = OrderedDict()
         self._size = 0
         self._lock = Lock()
 
@@ -72,6 +77,7 @@ class Archive:
         if not (self._get_kept(digest) and self._pin(sealed, pin)):
             self.store.add(sealed.payload, pin=pin)
         self.store.put_block(block, pin)
+        self._remember(digest, decode_cid(sealed.manifest.cid))
         self._keep(digest, sealed.manifest, sealed.payload)
         return digest
 
@@ -94,6 +100,16 @@ class Archive:
         except (EncodingError, ProofError) as error:
             raise MalformedPayload(f"{digest.hex()}: {error}") from error
 
+    def pin(self, digests: Sequence[Digest], name: str) -> None:
+        """Keep what was fetched under one more name: manifests, and the payloads they name.
+
+        A payload that could be read counts, well-formed or not; one that was too large does not.
+        Raises ContentUnavailable if the store has lost a byte since.
+        """
+        with self._lock:
+            payloads = [self._read_cids[digest] for digest in digests if digest in self._read_cids]
+        self.store.pin_all([*(cid_from_digest(digest) for digest in digests), *payloads], name)
+
     def _pin(self, sealed: Sealed, pin: str) -> bool:
         """Return whether the payload was there already and has got one more name."""
         try:
@@ -103,10 +119,18 @@ class Archive:
         return True
 
     def _read(self, digest: Digest, manifest: Manifest) -> bytes:
-        payload = self.store.read(decode_cid(manifest.cid), max_size=manifest.length)
+        cid = decode_cid(manifest.cid)
+        payload = self.store.read(cid, max_size=manifest.length)
+        self._remember(digest, cid)
         verify_payload(manifest, payload)
         self._keep(digest, manifest, payload)
         return payload
+
+    def _remember(self, digest: Digest, cid: Cid) -> None:
+        with self._lock:
+            self._read_cids[digest] = cid
+            if len(self._read_cids) > _REMEMBERED:
+                self._read_cids.popitem(last=False)
 
     def _get_kept(self, digest: Digest) -> tuple[Manifest, bytes] | None:
         with self._lock:

@@ -16,6 +16,7 @@ from flchain.roles.execution import (
     execute_round,
 )
 from flchain.roles.history import RoundPast, TaskPast
+from flchain.roles.retention import name_version_pin
 from flchain.roles.terms import Terms
 
 _SECTIONS_LIMIT = 8
@@ -55,7 +56,7 @@ def assemble_round(context: Context, terms: Terms, task: TaskPast, past: RoundPa
 
 def publish_result(context: Context, result: RoundResult, version: Version) -> None:
     """Store the new state, the aggregate and the round's record under this role's pins."""
-    pin = f"task/{context.task_id}/version/{version}/{context.signer.address}"
+    pin = name_version_pin(context, version)
     for sealed in (result.state, result.aggregate, result.record):
         context.archive.publish(sealed, pin)
 

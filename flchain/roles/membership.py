@@ -1,6 +1,7 @@
 """Joining and leaving: stake, registration, enrolment, and the way back."""
 
 import hashlib
+from itertools import count
 
 from flchain.chain.base import Ledger
 from flchain.crypto.signing import Signer
@@ -17,7 +18,9 @@ from flchain.protocol.calls import (
 )
 from flchain.protocol.canonical import encode_canonical
 from flchain.protocol.errors import ConfigError
+from flchain.protocol.events import AgentRegistered
 from flchain.protocol.records import VrfKey, VrfProof
+from flchain.protocol.reverts import KeysUsed
 from flchain.protocol.sortition import possession_message
 from flchain.protocol.types import ZERO_ADDRESS, Address, Digest, Role, TaskId, Wei
 from flchain.roles.drawing import build_proof
@@ -36,14 +39,22 @@ def compute_keys_digest(account: str, label: str = "") -> Digest:
 
 
 def register(
-    ledger: Ledger, signer: Signer, roles: Role, stake: Wei | None = None, label: str = ""
+    ledger: Ledger, signer: Signer, roles: Role, stake: Wei | None = None, label: str | None = None
 ) -> Wei:
     """Register under `roles` and return the stake; None means what the roles need.
 
-    Raises ConfigError if the account's tokens do not cover it.
+    Without a `label` the keys document gets the first that is free, so that an account may come
+    back. Raises ConfigError if the account's tokens do not cover the stake.
     """
     amount = approve_stake(ledger, signer, roles, stake)
-    ledger.send(Register(int(roles), amount, compute_keys_digest(signer.address, label)), signer)
+    keys = compute_keys_digest(signer.address, label or "")
+    try:
+        ledger.send(Register(int(roles), amount, keys), signer)
+    except KeysUsed:
+        if label is not None:
+            raise
+        free = find_free_keys(ledger, signer.address)
+        ledger.send(Register(int(roles), amount, free), signer)
     return amount
 
 
@@ -83,6 +94,17 @@ def approve_stake(ledger: Ledger, signer: Signer, roles: Role, stake: Wei | None
             )
         ledger.send(Approve(ledger.addresses.agent_registry, amount), signer)
     return amount
+
+
+def find_free_keys(ledger: Ledger, account: str) -> Digest:
+    """Return the first keys digest of an account that nobody has registered.
+
+    Reads all registrations; the labels tried are "", "1", "2" and so on.
+    """
+    events = [logged.event for logged in ledger.get_events(kinds=(AgentRegistered,))]
+    used = {event.keys_digest for event in events if isinstance(event, AgentRegistered)}
+    digests = (compute_keys_digest(account, str(number or "")) for number in count())
+    return next(digest for digest in digests if digest not in used)
 
 
 def enrol(ledger: Ledger, signer: Signer, task_id: TaskId, role: Role) -> None:

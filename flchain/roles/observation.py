@@ -4,10 +4,12 @@ An observation may be stale by the time a role acts. That is harmless: the contr
 what no longer fits, and `is_overtaken` tells such a refusal from a mistake.
 """
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from flchain.chain.base import Ledger
-from flchain.protocol.errors import ProtocolError
+from flchain.protocol.errors import AdapterError, ProtocolError
 from flchain.protocol.records import Ballot, Round
 from flchain.protocol.reverts import (
     AlreadyAttested,
@@ -17,7 +19,9 @@ from flchain.protocol.reverts import (
     AlreadySubmitted,
     AlreadyVoted,
     Barred,
+    BondTooHigh,
     NoSeat,
+    NotEntitled,
     NotYourRank,
     NotYourTurn,
     RoundIsLive,
@@ -38,7 +42,9 @@ _OVERTAKEN = (
     AlreadySubmitted,
     AlreadyVoted,
     Barred,
+    BondTooHigh,
     NoSeat,
+    NotEntitled,
     NotYourRank,
     NotYourTurn,
     RoundIsLive,
@@ -48,6 +54,12 @@ _OVERTAKEN = (
     WrongProposal,
     WrongRound,
 )
+"""A role looks before it acts, so NotEntitled and BondTooHigh mean that it left, or locked a bond
+in another task, since then."""
+
+
+_PAUSES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
+"""Seconds between looks that do not fit: a round that just changed needs none."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +79,13 @@ class Observation:
 
 
 class Watch:
-    """Observes one task of one ledger."""
+    """Observes one task of one ledger; `pause` waits some seconds."""
 
-    def __init__(self, ledger: Ledger, task_id: TaskId) -> None:
+    def __init__(
+        self, ledger: Ledger, task_id: TaskId, *, pause: Callable[[float], None] = time.sleep
+    ) -> None:
         """Start without having looked."""
+        self._pause = pause
         self._ledger = ledger
         self._task_id = task_id
         self._history = History(ledger, task_id)
@@ -79,25 +94,33 @@ class Watch:
         """Look now.
 
         The events are read last, so they cover at least what the phase implies; a look during
-        which the round changed is taken again.
+        which the round changed is taken again. Raises AdapterError, which may pass, if the node's
+        logs stay behind its state, as they may where several nodes share one address.
         """
-        while True:
-            current = self._ledger.get_round(self._task_id)
-            phase = self._ledger.get_phase(self._task_id)
-            ballot = self._ledger.get_ballot(self._task_id)
-            now = self._ledger.get_time()
-            past = self._history.refresh()
-            newest = max(past.rounds, default=0)
-            if newest == current.round and _fits(phase, past):
-                return Observation(now, phase, current, ballot, past)
+        for pause in _PAUSES:
+            seen = self._look()
+            if _fits(seen):
+                return seen
+            self._pause(pause)
+        raise AdapterError(
+            f"the node's logs of task {self._task_id} lag behind its state; wait, or use a node "
+            "that answers both",
+            is_retryable=True,
+        )
+
+    def _look(self) -> Observation:
+        current = self._ledger.get_round(self._task_id)
+        phase = self._ledger.get_phase(self._task_id)
+        ballot = self._ledger.get_ballot(self._task_id)
+        now = self._ledger.get_time()
+        return Observation(now, phase, current, ballot, self._history.refresh())
 
 
-def _fits(phase: Phase, past: TaskPast) -> bool:
-    """Return whether the events show what a phase presupposes."""
-    if phase not in (Phase.SEAT, Phase.VOTE):
-        return True
-    newest = past.rounds[max(past.rounds)]
-    return bool(newest.proposals)
+def _fits(seen: Observation) -> bool:
+    """Return whether the events show what round and phase presuppose."""
+    if max(seen.past.rounds, default=0) != seen.round.round:
+        return False
+    return seen.phase not in (Phase.SEAT, Phase.VOTE) or bool(seen.live.proposals)
 
 
 def is_overtaken(error: ProtocolError) -> bool:

@@ -74,6 +74,10 @@ def create_task(
 
 
 def fund_task(ledger: Ledger, signer: Signer, task_id: TaskId, amount: Wei) -> None:
-    """Add to a task's budget from the signer's tokens."""
+    """Add to a task's budget from the signer's tokens.
+
+    Raises UnknownTask if there is none: the contract would keep the tokens for it.
+    """
+    ledger.get_task(task_id)
     ledger.send(Approve(ledger.addresses.reward_distributor, amount), signer)
     ledger.send(Fund(task_id, amount), signer)

@@ -1,7 +1,7 @@
 """Pushing a round forward: open, propose, settle. Anybody may, so no role can hold it up.
 
 The orchestrator does these at once. Every other member waits `patience` seconds first, so that
-it steps in only when the orchestrator is silent.
+it steps in only when the orchestrator is silent. Who cannot bond leaves proposing to others.
 """
 
 from dataclasses import dataclass, field
@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from flchain.chain.spec.committees import SEED_WINDOWS
 from flchain.protocol.calls import OpenRound, OpenSeats, Propose, Settle, StartSeed
 from flchain.protocol.errors import ProtocolError
+from flchain.protocol.params import ETHER
 from flchain.protocol.records import TaskStatus
 from flchain.protocol.types import (
-    ZERO_ADDRESS,
     Outcome,
     Phase,
     RoundId,
@@ -21,11 +21,14 @@ from flchain.protocol.types import (
 )
 from flchain.roles.assembly import assemble_round, publish_result
 from flchain.roles.context import Context
+from flchain.roles.duties import get_free_stake, may_propose
 from flchain.roles.execution import RoundResult
 from flchain.roles.observation import Observation, is_overtaken
+from flchain.roles.retention import release_old
 from flchain.roles.terms import Terms
 
 _NONE = Seconds(0)
+_NO_ROUND = RoundId(0)
 
 
 @dataclass
@@ -40,6 +43,8 @@ class Upkeep:
     patience: Seconds = _NONE
     rounds: int | None = None
     _since: tuple[object, Timestamp] = field(default=(None, Timestamp(0)))
+    _unbonded: RoundId = _NO_ROUND
+    """The newest round in which it could not bond."""
 
     def tick(self, seen: Observation) -> bool:
         """Do what is due; return whether something was done."""
@@ -108,12 +113,22 @@ class Upkeep:
         return True
 
     def _propose(self, seen: Observation) -> bool:
-        _, holder = self.context.ledger.get_proposer(self.context.task_id)
-        if holder not in (ZERO_ADDRESS, self.context.signer.address):
+        if not may_propose(self.context, seen) or not self._can_bond(seen):
             return False
         result = assemble_round(self.context, self.terms, seen.past, seen.live)
         self.propose_result(seen, result)
+        release_old(self.context, self.terms, seen)
         return True
+
+    def _can_bond(self, seen: Observation) -> bool:
+        """Return whether the free stake covers the bond; if not, report it once a round."""
+        free, bond = get_free_stake(self.context), self.terms.task.proposal_bond
+        number = seen.round.round
+        if free < bond and self._unbonded != number:
+            self._unbonded = number
+            values = {"free": free / ETHER, "bond": bond / ETHER}
+            self.context.notify("bond-too-high", number, 0.0, values=values)
+        return free >= bond
 
     def propose_result(self, seen: Observation, result: RoundResult) -> None:
         """Publish a result, then propose it: a proposal never names what is not stored."""

@@ -17,7 +17,7 @@ from flchain.protocol.digests import encode_bitmap
 from flchain.protocol.errors import ProtocolError
 from flchain.protocol.events import ProposalSubmitted, UpdateSubmitted
 from flchain.protocol.records import Content, Vote
-from flchain.protocol.types import Digest, Phase, Reason, RoundId, Verdict, Version
+from flchain.protocol.types import Digest, Phase, Reason, Role, RoundId, Verdict, Version
 from flchain.roles.archive import MalformedPayload
 from flchain.roles.assembly import (
     assemble_round,
@@ -27,8 +27,10 @@ from flchain.roles.assembly import (
 )
 from flchain.roles.context import Context
 from flchain.roles.drawing import Drawing, is_seated
+from flchain.roles.duties import is_entitled
 from flchain.roles.execution import RoundResult, fetch_update
 from flchain.roles.observation import Observation, is_overtaken
+from flchain.roles.retention import name_round_pin, release_old
 from flchain.roles.terms import Terms, seal_initial_state
 from flchain.roles.upkeep import Upkeep
 from flchain.storage.errors import ContentCorrupt, ContentUnavailable
@@ -77,6 +79,8 @@ class Validator:
         attested = seen.live.attested.get(self.context.signer.address)
         if attested is not None and len(attested) == len(seen.live.submissions):
             return False
+        if not is_entitled(self.context, seen, Role.VALIDATOR):
+            return False
         start = self.context.stopwatch()
         held = frozenset(s.index for s in seen.live.submissions if self._is_held(seen, s))
         self.context.notify("check", seen.round.round, self.context.stopwatch() - start)
@@ -85,7 +89,11 @@ class Validator:
             return False
         bitmap = encode_bitmap(held, len(seen.live.submissions))
         number = seen.round.round
+        # Kept before it is promised: who attests must serve until the policy lets go.
+        digests = [s.digest for s in seen.live.submissions if s.index in held]
+        self.context.archive.pin(digests, name_round_pin(self.context, number))
         self.context.send(Attest(self.context.task_id, number, bitmap), number)
+        release_old(self.context, self.terms, seen)
         return True
 
     def _is_held(self, seen: Observation, submission: UpdateSubmitted) -> bool:
@@ -110,6 +118,8 @@ class Validator:
             vote.validator == voter and vote.attempt == proposal.attempt for vote in seen.live.votes
         )
         if has_voted or proposal.proposer == voter or not is_seated(self.context, seen):
+            return False
+        if not is_entitled(self.context, seen, Role.VALIDATOR):
             return False
         vote = self._judge(seen, proposal)
         number = seen.round.round

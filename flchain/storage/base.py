@@ -4,7 +4,7 @@
 `Source` and `Publisher` are the remote places that a layered store reads from and writes to.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import BinaryIO, NamedTuple, Protocol
 
@@ -95,6 +95,9 @@ class ContentStore(Protocol):
 
     def pin(self, cid: Cid, name: str) -> None:
         """Keep a complete tree under one more name; repeating it is harmless."""
+
+    def pin_all(self, cids: Sequence[Cid], name: str) -> None:
+        """Keep complete trees under one more name, in one step where the place allows it."""
 
     def unpin(self, name: str) -> None:
         """Forget a name; content with no name left may be collected."""

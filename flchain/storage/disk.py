@@ -12,7 +12,6 @@ cut another block may be torn, which every read detects.
 """
 
 import base64
-import errno
 import fcntl
 import os
 import time
@@ -20,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from flchain.protocol.disk_errors import is_out_of_room
 from flchain.protocol.types import Digest
 from flchain.storage.base import Collected, StoredBlock
 from flchain.storage.cid import DIGEST_SIZE, MULTIHASH, Cid
@@ -36,7 +36,6 @@ from flchain.storage.pins import PinTable
 from flchain.storage.unixfs import verify_block, verify_block_size
 
 SHARDING = "/repo/flatfs/shard/v1/next-to-last/2\n"
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _POLL = 0.01
 
 
@@ -91,7 +90,11 @@ class FlatBlocks:
 
     def delete(self, cid: Cid) -> None:
         """Drop a block; a missing one is no error."""
-        self._get_path(cid).unlink(missing_ok=True)
+        path = self._get_path(cid)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise _explain(path, error) from error
 
     def iterate(self) -> Iterator[StoredBlock]:
         """Yield every block held; files that are no blocks are left out."""
@@ -106,7 +109,11 @@ class FlatBlocks:
     def lock(self, *, is_exclusive: bool) -> Iterator[None]:
         """Hold the folder's lock; see `BlockStore`."""
         mode = fcntl.LOCK_EX if is_exclusive else fcntl.LOCK_SH
-        handle = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        path = self._folder / "lock"
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise _explain(path, error) from error
         try:
             self._wait(handle, mode)
             yield
@@ -170,12 +177,27 @@ class DiskStore(LocalStore):
     def __init__(self, folder: Path, *, durable: bool = True, lock_timeout: float = 30.0) -> None:
         """Open or create `folder`; see `FlatBlocks`."""
         self._flat = FlatBlocks(folder, durable=durable, lock_timeout=lock_timeout)
-        pins = PinTable(folder / "pins.sqlite", timeout=lock_timeout, durable=durable)
+        path = folder / "pins.sqlite"
+        is_lost = self._is_lost(path)
+        pins = PinTable(path, timeout=lock_timeout, durable=durable, is_remade=is_lost)
         super().__init__(self._flat, pins)
+
+    def _is_lost(self, pins: Path) -> bool:
+        """Return whether there are blocks, but no pin table.
+
+        A table is there before the first block, so looking for blocks between two looks for the
+        table tells a lost one from one that another process is about to make.
+        """
+        has_blocks = not _has_bytes(pins) and next(self._flat.iterate(), None) is not None
+        return has_blocks and not _has_bytes(pins)
 
     def _sweep(self, kept: set[Digest], limit: float) -> Collected:
         self._flat.remove_leftovers(limit)
         return super()._sweep(kept, limit)
+
+
+def _has_bytes(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
 
 
 def encode_key(digest: Digest) -> str:
@@ -205,8 +227,9 @@ def _prepare(folder: Path) -> None:
 
 
 def _explain(path: Path, error: OSError) -> Exception:
-    if error.errno in _NO_ROOM:
+    if is_out_of_room(error):
         return StoreFull(
-            f"no room on the disk for {path}; make room, then try again", is_retryable=True
+            f"no room for {path} ({error.strerror}); make room or raise the limit, then try again",
+            is_retryable=True,
         )
     return StoreUnusable(f"{path} can't be used ({error.strerror}); check owner and permissions")

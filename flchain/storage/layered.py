@@ -133,11 +133,17 @@ class LayeredStore:
 
     def pin(self, cid: Cid, name: str) -> None:
         """Fetch what is missing of a tree, keep it under `name`, and publish it."""
-        for child, data in iterate_cids(cid, self._filling.get_block):
-            if data is None and not self._local.blocks.has(child):
-                self._filling.get_block(child)
-        self._local.pin(cid, name)
-        self._publish(cid)
+        self.pin_all((cid,), name)
+
+    def pin_all(self, cids: Sequence[Cid], name: str) -> None:
+        """Fetch what is missing of trees, keep them under `name`, and publish them."""
+        for cid in cids:
+            for child, data in iterate_cids(cid, self._filling.get_block):
+                if data is None and not self._local.blocks.has(child):
+                    self._filling.get_block(child)
+        self._local.pin_all(cids, name)
+        for cid in cids:
+            self._publish(cid)
 
     def unpin(self, name: str) -> None:
         """Forget a name here and on the publishers."""

@@ -1,7 +1,7 @@
 """A content store over any block store: the memory and disk stores are this."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from flchain.protocol.types import Digest
@@ -79,9 +79,14 @@ class LocalStore:
 
     def pin(self, cid: Cid, name: str) -> None:
         """Keep a complete tree under one more name; else `ContentUnavailable`."""
+        self.pin_all((cid,), name)
+
+    def pin_all(self, cids: Sequence[Cid], name: str) -> None:
+        """Keep complete trees under one more name, all or none."""
         with self.blocks.lock(is_exclusive=False):
-            self._verify_complete(cid)
-            self.pin_table.add(name, cid)
+            for cid in cids:
+                self._verify_complete(cid)
+            self.pin_table.add(name, *cids)
 
     def _verify_complete(self, root: Cid) -> None:
         for cid, data in iterate_cids(root, self.blocks.get):
@@ -101,8 +106,10 @@ class LocalStore:
 
         `now` is the wall clock, not block time. Marks every pinned tree first: when a parent of a
         pinned tree is missing or corrupt its children are unknown, so nothing is removed and that
-        error is raised; fetch the tree again or unpin it.
+        error is raised; fetch the tree again or unpin it. Raises `StoreUnusable` if the pin table
+        was lost.
         """
+        self.pin_table.verify_known()
         with self.blocks.lock(is_exclusive=True):
             kept = {
                 cid.digest

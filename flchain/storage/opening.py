@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from flchain.protocol.disk_errors import explained
 from flchain.storage.base import ContentStore, Publisher, Source
 from flchain.storage.disk import DiskStore
 from flchain.storage.errors import StoreUnusable
@@ -52,7 +53,8 @@ def _open_remote(url: str, folder: Path | None) -> ContentStore:
         return make_read_only_store(source)
     if folder is None:
         return RemoteStore(publisher, PinTable(None))
-    folder.mkdir(parents=True, exist_ok=True)
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     return RemoteStore(publisher, PinTable(folder / "pins.sqlite"))
 
 

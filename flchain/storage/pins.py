@@ -4,6 +4,7 @@ Safe for several processes and threads: each statement is one transaction, and t
 lets readers go on. The folder must be on a local disk, as SQLite asks for that mode.
 """
 
+import json
 import os
 import sqlite3
 import threading
@@ -29,6 +30,8 @@ CREATE TABLE IF NOT EXISTS publications (
     is_confirmed INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 """
+_REMADE = 1
+"""`user_version` of a table that was made anew beside blocks."""
 MAX_NAME = 512
 _POLL = 0.01
 
@@ -44,11 +47,20 @@ class Publication(NamedTuple):
 class PinTable:
     """Pins, and which roots were sent to remote places."""
 
-    def __init__(self, path: Path | None, *, timeout: float = 30.0, durable: bool = True) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        timeout: float = 30.0,
+        durable: bool = True,
+        is_remade: bool = False,
+    ) -> None:
         """Open the table at `path`, or one in memory; wait `timeout` s for others.
 
-        With `durable` each change is on the disk when the call returns.
+        With `durable` each change is on the disk when the call returns. `is_remade` marks a table
+        that is new beside old blocks, for good.
         """
+        self._is_made_anew = is_remade
         self._path = path
         self._timeout = timeout
         self._synchronous = "FULL" if durable else "NORMAL"
@@ -56,11 +68,22 @@ class PinTable:
         self._connection = self._connect()
         self._process = os.getpid()
 
-    def add(self, name: str, cid: Cid) -> None:
-        """Record that `name` keeps `cid`."""
+    def verify_known(self) -> None:
+        """Raise `StoreUnusable` if the table began after the blocks, whose names are lost."""
+        ((version,),) = self._run("PRAGMA user_version")
+        if version == _REMADE:
+            raise StoreUnusable(
+                f"{self._path} was lost and begun again, so nobody knows what it kept; restore it "
+                "from a copy, or move what you need to a new store with `flchain store export`"
+            )
+
+    def add(self, name: str, *cids: Cid) -> None:
+        """Record that `name` keeps `cids`; all of them at once."""
         if not 0 < len(name) <= MAX_NAME:
             raise StoreUnusable(f"a pin's name has 1 to {MAX_NAME} characters, not {len(name)}")
-        self._run("INSERT OR IGNORE INTO pins VALUES (?, ?)", name, str(cid))
+        # As JSON, since the number of a statement's parameters is limited.
+        listed = json.dumps([str(cid) for cid in cids])
+        self._run("INSERT OR IGNORE INTO pins SELECT ?, value FROM json_each(?)", name, listed)
 
     def remove(self, name: str) -> None:
         """Forget a name; an unknown one is no error."""
@@ -168,6 +191,8 @@ class PinTable:
             check_same_thread=False,
         )
         try:
+            if self._is_made_anew:
+                connection.execute(f"PRAGMA user_version={_REMADE}")
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute(f"PRAGMA synchronous={self._synchronous}")
             connection.executescript(_SCHEMA)
@@ -184,6 +209,13 @@ class PinTable:
             )
         if "full" in text:
             return StoreFull(f"{self._path}: no room on the disk; make room", is_retryable=True)
+        if "readonly" in text or "unable to open" in text:
+            return StoreUnusable(f"{self._path} can't be used ({text}); check owner, permissions")
+        if "I/O" in text:
+            return StoreFull(
+                f"{self._path}: {text}; see to disk, quota and limits, then try again",
+                is_retryable=True,
+            )
         return StoreUnusable(
             f"{self._path} is not a usable pin table ({text}); restore it from a copy, "
             "or move it away and pin again"

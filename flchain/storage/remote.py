@@ -3,7 +3,7 @@
 import io
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import BinaryIO, NoReturn
 
@@ -108,8 +108,13 @@ class RemoteStore(LocalStore):
 
     def pin(self, cid: Cid, name: str) -> None:
         """Let the node keep, and if need be find, a tree under one more name."""
-        self._publications.adopt(cid)
-        self.pin_table.add(name, cid)
+        self.pin_all((cid,), name)
+
+    def pin_all(self, cids: Sequence[Cid], name: str) -> None:
+        """Let the node keep, and if need be find, trees under one more name."""
+        for cid in cids:
+            self._publications.adopt(cid)
+        self.pin_table.add(name, *cids)
 
     def unpin(self, name: str) -> None:
         """Forget a name; the node drops what no other name keeps."""

@@ -218,7 +218,7 @@ def build_task(orchestrator, agents, validators):
         attest_window=SCHEDULE.attest_window,
         propose_window=SCHEDULE.propose_window,
         vote_window=SCHEDULE.vote_window,
-        open_delay=Seconds(1),
+        open_delay=SCHEDULE.open_delay,
         claim_delay=Seconds(0),
         claim_window=SCHEDULE.claim_window,
         **dict.fromkeys((*unused, "seat_window", "committee"), Seconds(0)),

@@ -10,11 +10,13 @@ BLOCK_LIMIT = 16_700_000
 TWIN_SURCHARGE = 12_000
 LIMITS = {
     "submit": 38_000,
+    "submit: last of the round": 42_000,
     "register": 125_000,
     "vote": 45_000,
     "vote: the one that decides": 45_000,
     "voteBundle: five": 100_000,
     "attest": 45_000,
+    "attest: last of the round": 47_500,
     "settle": 150_000,
     "claim": 65_000,
 }

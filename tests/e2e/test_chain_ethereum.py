@@ -266,9 +266,9 @@ def test_round__nobody_submits__aborted_and_next_one_waits(ready, devnet):
     stake = ledger.get_agent(ready.agents[0].address).stake
     assert stake == NETWORK.agent_stake
     status = ledger.get_task_status(ready.task_id)
-    if ledger.get_time() < status.next_open_at:
-        with pytest.raises(TooEarly):
-            ledger.send(OpenRound(ready.task_id), ready.sponsor)
+    assert ledger.get_time() < status.next_open_at
+    with pytest.raises(TooEarly):
+        ledger.send(OpenRound(ready.task_id), ready.sponsor)
     devnet.control.advance_time(Seconds(2 * SCHEDULE.open_delay))
     assert ready.open_round() == 2
 

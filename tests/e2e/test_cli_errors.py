@@ -11,6 +11,7 @@ from tests.e2e import cli
 
 pytestmark = [pytest.mark.anvil, pytest.mark.timeout(600)]
 
+COUNT_EVENTS = "print(len(w3.eth.get_logs({'fromBlock': 0})))"
 UNKNOWN_CID = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
 
 
@@ -44,9 +45,19 @@ def task(devnet, account):
 @pytest.fixture(scope="module")
 def enrolled(devnet, task):
     """An agent of the task; the options that name it."""
-    options = (*make_account(devnet[0], "enrolled", funded=True), "--task", task)
+    return make_member(devnet[0], "agent", task)
+
+
+@pytest.fixture(scope="module")
+def enrolled_validator(devnet, task):
+    """A validator of the task; the options that name it."""
+    return make_member(devnet[0], "validator", task)
+
+
+def make_member(folder, role, task):
+    options = (*make_account(folder, f"enrolled-{role}", funded=True), "--task", task)
     for step in ("register", "enrol"):
-        done = cli.call(devnet[0], "agent", step, *options)
+        done = cli.call(folder, role, step, *options)
         assert done.returncode == 0, done.stderr
     return options
 
@@ -81,6 +92,49 @@ def test_chain__wrong_id__exit_14(devnet):
     assert "chain 31337, not 1" in done.stderr
 
 
+@pytest.mark.parametrize("url", ["notaurl", "ftp://secret@host", "http://", "http://[", ""])
+def test_chain__address_is_no_url__exit_14_without_a_warning_or_the_secret(devnet, url):
+    folder, facts = devnet
+    options = ("--rpc", url, "--addresses", facts["addresses"])
+    done = cli.run(folder, "ledger", "agents", *options)
+    cli.check_one_line(done, 14)
+    assert "secret" not in done.stderr
+
+
+def test_chain__its_state_is_gone__exit_14_and_no_empty_chain(tmp_path):
+    cli.run_json(tmp_path, "devnet", "up", "--port", "0")
+    assert cli.call(tmp_path, "devnet", "down").returncode == 0
+    (state,) = tmp_path.glob("runs/*/chain/state.json")
+    state.unlink()
+    for command in (("ledger", "agents"), ("devnet", "up")):
+        done = cli.call(tmp_path, *command)
+        cli.check_one_line(done, 14)
+        assert "state.json is missing" in done.stderr
+
+
+@pytest.mark.parametrize("command", [["pins"], ["gc"], ["export", UNKNOWN_CID, "--out", "x"]])
+def test_store__folder_is_missing__exit_14_and_none_is_made(tmp_path, command):
+    done = cli.call(tmp_path, "store", *command, "--store", f"file:{tmp_path / 'typo'}")
+    cli.check_one_line(done, 14)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_summary__folder_is_missing__exit_14_before_anything_runs(tmp_path):
+    done = cli.call(tmp_path, "simulate", "--summary", str(tmp_path / "typo" / "s.json"))
+    cli.check_one_line(done, 14)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_demo__fails_before_its_task__leaves_no_run(tmp_path):
+    program = tmp_path / "anvil"
+    program.write_text("#!/bin/sh\necho broken >&2\nexit 1\n")
+    program.chmod(0o755)
+    options = ("--dataset", "digits", "--anvil", str(program))
+    for command in (("demo", *options), ("devnet", "up", "--anvil", str(program))):
+        cli.check_one_line(cli.call(tmp_path, *command), 14)
+        assert list(tmp_path.glob("runs/*")) == []
+
+
 def test_chain__nobody_answers__exit_13(devnet):
     folder, facts = devnet
     options = ("--rpc", "http://127.0.0.1:9", "--addresses", facts["addresses"])
@@ -108,6 +162,26 @@ def test_address_book__malformed__exit_14(devnet, tmp_path, text):
 
 def test_task__unknown__exit_12(devnet):
     cli.check_one_line(cli.call(devnet[0], "ledger", "rounds", "--task", "99"), 12)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["ledger", "rewards"],
+        ["ledger", "agents"],
+        ["task", "fund", "--amount", "10"],
+        ["task", "close"],
+        ["agent", "enrol"],
+    ],
+)
+def test_task__unknown__refused_and_nothing_is_sent(devnet, account, command):
+    folder, _ = devnet
+    options = () if command[0] == "ledger" else account
+    before = cli.call(folder, "console", stdin=COUNT_EVENTS).stdout
+    done = cli.call(folder, *command, "--task", "99", *options)
+    cli.check_one_line(done, 12)
+    assert "task 99" in done.stderr
+    assert cli.call(folder, "console", stdin=COUNT_EVENTS).stdout == before
 
 
 def test_funds__no_tokens__exit_14(devnet):
@@ -182,6 +256,32 @@ def test_policy__wrong_or_ambiguous__exit_14_and_no_task(devnet, account, task, 
 
 def count_tasks(folder):
     return cli.call(folder, "console", stdin="print(ledger.get_task_count())").stdout.strip()
+
+
+@pytest.mark.parametrize(
+    "floor",
+    [(("--architecture", "other"), "which you do not allow"), (("--min-survivors", "999"), "999")],
+    ids=["architecture", "survivors"],
+)
+def test_floor__above_what_the_task_offers__exit_14(devnet, enrolled, enrolled_validator, floor):
+    floor, named = floor
+    run = ("run", "--data", "digits:0-50")
+    for command in (
+        ("agent", *run, *enrolled),
+        ("validator", *run, *enrolled_validator),
+        ("validator", "endorse", *enrolled_validator),
+    ):
+        done = cli.call(devnet[0], *command, *floor)
+        cli.check_one_line(done, 14)
+        assert named in done.stderr
+
+
+def test_floor__architecture_of_the_task_among_them__endorsed(devnet, enrolled_validator):
+    policy = cli.call_json(devnet[0], "task", "show", *enrolled_validator[-2:])["policy"]
+    name = json.loads(policy)["model"]["architecture"]
+    floors = ("--architecture", "other", "--architecture", name)
+    done = cli.call(devnet[0], "validator", "endorse", *floors, *enrolled_validator)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from flchain.cli.tables import format_amount
 from flchain.learning.presets import get_preset_text
 from tests.e2e import cli
 
@@ -118,7 +119,7 @@ def test_nodes__as_scripts__two_rounds_final(devnet, outputs):
 
 
 def test_nodes__own_journals__in_their_own_folders(devnet, outputs):
-    (journal,) = devnet[0].glob("data-agent-2/journals/*/agent-*/update-*")
+    (journal,) = devnet[0].glob("data-agent-2/journals/*/task-1/agent-*/update-*")
     assert journal.read_bytes() == b"served"
 
 
@@ -157,6 +158,29 @@ def test_member__leaves__stake_comes_back_after_unbonding(devnet, outputs):
     cli.check_one_line(done, 12)
     advance(folder, 3601)
     assert "paid out 100" in call(folder, "agent", "withdraw", *key("agent-3"))
+
+
+def test_dismissal__member_in_good_standing__refused(devnet, task, outputs):
+    done = cli.call(devnet[0], "task", "dismiss", task["validator-1"], *key("sponsor"))
+    cli.check_one_line(done, 12)
+
+
+def test_task__closed_by_its_sponsor__budget_comes_back(devnet, task, outputs):
+    folder, _ = devnet
+    cli.check_one_line(cli.call(folder, "task", "close", *key("agent-1")), 12)
+    facts = cli.call_json(folder, "task", "show")
+    left = int(facts["budget_wei"])
+    assert left > 0
+    text = call(folder, "task", "close", *key("sponsor"))
+    assert text == f"task 1 is closed, {format_amount(left)} tokens came back\n"
+    assert cli.call_json(folder, "task", "show")["closed"]
+
+
+def test_sweep__everybody_was_paid__nothing_to_do_or_refused(devnet, outputs):
+    folder, _ = devnet
+    text = call(folder, "task", "sweep", *key("agent-1"))
+    assert text == "swept 0 rounds, 0 tokens, of task 1\n"
+    cli.check_one_line(cli.call(folder, "task", "sweep", "--round", "1", *key("agent-1")), 12)
 
 
 def advance(folder, seconds):

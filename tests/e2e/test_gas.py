@@ -90,6 +90,10 @@ def test_excesses__one_gas_above_a_limit__named():
     gas = dict.fromkeys(load_gas()["gas"], 1)
     assert get_excesses(gas) == {}
     assert get_excesses(gas | {"submit": 38_001}) == {"submit": (38_001, 38_000)}
+    label = "submit: last of the round"
+    assert get_excesses(gas | {label: 42_001}) == {label: (42_001, 42_000)}
+    label = "attest: last of the round"
+    assert get_excesses(gas | {label: 47_501}) == {label: (47_501, 47_500)}
     assert get_excesses(gas | {"enrolWithSig": 12_002}) == {"enrolWithSig": (12_002, 12_001)}
 
 

@@ -93,7 +93,9 @@ def test_package__third_party_imports__declared():
 
 def test_summary__one_failure__counts_and_says_so():
     results = [tests.Result("unit", 3, 1, 2, 1.5), tests.Result("e2e", 4, 0, 0, 0.5)]
-    assert tests.get_summary(results).endswith("==== 1 failed, 7 passed, 2 skipped in 2.00s ====")
+    assert tests.get_summary(results, 2.0).endswith(
+        "==== 1 failed, 7 passed, 2 skipped in 2.00s ===="
+    )
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from flchain.protocol.events import DrawKeySet, Event, RoundOpened, SeatsProven,
 from flchain.protocol.records import DrawKey
 from flchain.protocol.types import Digest, TaskId, Timestamp
 
-SEATS_PER_WORD = 4
-_SEAT_BITS = 64
+SEATS_PER_WORD = 8
+_SEAT_BITS = 32
 _PLACES_SHIFT = 8
 _AUDIT_TYPES = ("bytes32", "uint32", "uint8", "address", "bytes32", "bytes32")
 

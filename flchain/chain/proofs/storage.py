@@ -49,8 +49,6 @@ _SEATS, _DRAW_KEYS, _HOLDERS, _OFFENCES, _AUDITS = 28, 29, 30, 31, 32
 _TERMS_TYPES = ("uint96", "uint96", "uint32", "uint32")
 _POPULATION_TYPES = ("uint16", "uint32", "uint16", "uint32", "uint16", "uint64")
 _ABSENCE_TYPES = ("uint32", "uint64")
-_DRAW_TYPES = ("uint32", "uint8", "uint8", "bool", "uint40", "uint40", "uint40", "uint24")
-_DRAW_KEY_TYPES = ("bytes20", "uint32", "uint32", "uint32")
 _WEIGHTS_TYPES = ("uint40", "uint32", "uint40", "uint32", "uint40", "uint40")
 _BALLOT_BYTES = (
     *("cast", "approvals", "worse", "missing", "top_reject", "reject_kinds"),
@@ -271,7 +269,7 @@ def _list_draws(
     page: int, task_id: TaskId, book: Book, traces: Traces
 ) -> Iterator[tuple[int, Slot]]:
     name, number = f"pages[{task_id}]", book.draw.round or None
-    (word,) = pack(_DRAW_TYPES, flatten(book.draw))
+    (word,) = _pack_record("RoundManager", "getDraw", book.draw)
     yield page + _DRAW, Slot(word, f"{name}.draw", task_id, number)
     seed = int.from_bytes(book.seed, "big")
     yield page + _SEED, Slot(seed, f"{name}.seed", task_id, number)
@@ -281,7 +279,7 @@ def _list_draws(
     (word,) = pack(_WEIGHTS_TYPES, flatten(weights))
     yield page + _WEIGHTS, Slot(word, f"{name}.weights", task_id)
     for place, known in book.draw_keys.items():
-        (word,) = pack(_DRAW_KEY_TYPES, flatten(known))
+        (word,) = _pack_record("RoundManager", "getDrawKey", known)
         yield locate(page + _DRAW_KEYS, place), Slot(word, f"{name}.drawKeys[{place}]", task_id)
     for place, holder in book.holders.items():
         slot = Slot(int(holder, 16), f"{name}.holders[{place}]", task_id)
@@ -315,8 +313,8 @@ def _pack_ballot(ballot: Ballot) -> int:
 
 
 def _pack_record(contract: str, function: str, record: Any) -> list[int]:
-    """Return the words of the struct that a view of the contract returns."""
-    (kind,) = get_function(contract, function).outputs
+    """Return the words of the struct that a view of the contract returns, maybe with others."""
+    kind = get_function(contract, function).outputs[0]
     return pack(kind.strip("()").split(","), flatten(record))
 
 

@@ -5,6 +5,9 @@ from numpy.typing import NDArray
 
 from flchain.protocol.errors import ConfigError
 
+MAX_ALPHA = 1_000_000
+"""From here on all parts are alike; far above, the sum of the draws overflows."""
+
 
 def partition_iid(rows: int, parts: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
     """Return `parts` random sets of row numbers whose sizes differ by at most one."""
@@ -24,8 +27,8 @@ def partition_dirichlet(
     Hsu et al. 2019 (https://arxiv.org/abs/1909.06335): the smaller `alpha`, the less alike
     the parts. Parts with fewer than `min_size` rows get random ones from the largest part.
     """
-    if alpha <= 0:
-        raise ConfigError(f"Dirichlet alpha is {alpha}; it must be positive")
+    if not 0 < alpha <= MAX_ALPHA:  # NaN fails too
+        raise ConfigError(f"Dirichlet alpha is {alpha}; it must be positive, up to {MAX_ALPHA}")
     _check_sizes(len(labels), parts, min_size)
     shares: list[list[int]] = [[] for _ in range(parts)]
     for label in np.unique(labels):

@@ -1,5 +1,6 @@
 """The devnet's folder and command line; the process itself is in tests/e2e."""
 
+import errno
 import os
 import stat
 
@@ -7,7 +8,7 @@ import pytest
 
 from flchain.chain.anvil import AnvilOptions, find_anvil, get_command
 from flchain.chain.devnet_folder import DevnetFolder, Identity, Process
-from flchain.protocol.errors import ConfigError
+from flchain.protocol.errors import AdapterError, ConfigError
 
 
 @pytest.fixture
@@ -58,9 +59,63 @@ def test_identity__saved__owner_only(folder):
 
 def test_identity__damaged__config_error(folder):
     folder.set_identity(Identity(1, "x"))
-    (folder.path / "devnet.json").write_text('{"chain_id":')
-    with pytest.raises(ConfigError, match="is damaged"):
-        folder.get_identity()
+    for text in ('{"chain_id":', "[]", "{}", '{"chain_id": 1}', '{"chain_id": "", "mnemonic": 1}'):
+        (folder.path / "devnet.json").write_text(text)
+        with pytest.raises(ConfigError, match="is damaged") as caught:
+            folder.get_identity()
+        assert "remove" not in str(caught.value)
+
+
+def test_process__damaged_record__names_the_file_alone(folder):
+    folder.path.mkdir()
+    (folder.path / "process.json").write_text("{")
+    with pytest.raises(ConfigError, match=r"process\.json is damaged: .* remove that file"):
+        folder.get_last_process()
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        (errno.ENOSPC, AdapterError),
+        (errno.EDQUOT, AdapterError),
+        (errno.EFBIG, AdapterError),
+        (errno.EROFS, ConfigError),
+        (errno.EACCES, ConfigError),
+    ],
+)
+@pytest.mark.parametrize("call", ["lock", "identity", "process", "backup"])
+def test_folder__cannot_be_written__error_names_it(folder, monkeypatch, number, kind, call):
+    folder.path.mkdir()
+
+    def fail(*_values, **_options):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "open", fail)
+    monkeypatch.setattr("pathlib.Path.write_bytes", fail)
+    calls = {
+        "lock": folder.lock,
+        "identity": lambda: folder.set_identity(Identity(1, "x")),
+        "process": lambda: folder.set_process(Process(1, 2)),
+        "backup": lambda: folder.set_backup(b"{}"),
+    }
+    with pytest.raises(kind, match=str(folder.path)) as caught:
+        calls[call]()
+    assert getattr(caught.value, "is_retryable", False) == (kind is AdapterError)
+
+
+def test_lock__file_can_only_be_read__still_says_whether_it_is_held(folder, monkeypatch):
+    held = folder.lock()
+    real = os.open
+
+    def refuse_writing(path, flags, *rest):
+        if flags & os.O_RDWR:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return real(path, flags, *rest)
+
+    monkeypatch.setattr(os, "open", refuse_writing)
+    assert folder.is_locked()
+    os.close(held)
+    assert not folder.is_locked()
 
 
 def test_saved_time__whole_file__time_of_head(folder):
@@ -73,8 +128,19 @@ def test_saved_time__whole_file__time_of_head(folder):
 def test_saved_time__torn_file__names_backup(folder, text):
     folder.path.mkdir()
     folder.state.write_text(text)
-    with pytest.raises(ConfigError, match=r"put backup\.json in its place"):
+    with pytest.raises(ConfigError, match="no copy of it was kept"):
         folder.get_saved_time()
+    folder.set_backup(b"{}")
+    with pytest.raises(ConfigError, match=r"put backup\.json beside it in its place"):
+        folder.get_saved_time()
+
+
+def test_saved__state_is_missing__refused(folder):
+    with pytest.raises(ConfigError, match=r"state\.json is missing"):
+        folder.verify_saved()
+    folder.path.mkdir()
+    folder.state.touch()
+    folder.verify_saved()
 
 
 def test_backup__of_state_or_given__whole(folder):

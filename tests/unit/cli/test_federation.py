@@ -157,6 +157,12 @@ def test_choice__named_anvil_is_missing__is_refused(tmp_path):
         choose(replace(CHOICE, ledger=None), settings, "demo")
 
 
+def test_choice__named_mnist_is_missing__is_refused(tmp_path):
+    settings = Settings(tmp_path, mnist=tmp_path / "missing")
+    with pytest.raises(ConfigError, match="--mnist"):
+        choose(replace(CHOICE, dataset=None), settings, "demo")
+
+
 def test_choice__nothing_installed__digits_in_memory_and_says_so(tmp_path, monkeypatch):
     def find_nothing(_configured):
         raise ConfigError("none")

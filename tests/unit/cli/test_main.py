@@ -1,5 +1,7 @@
 """The command's outline: help without imports, exit codes, one line for each error."""
 
+import errno
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -88,6 +90,88 @@ def test_error__unexpected__line_names_the_file_with_the_traceback(capsys, tmp_p
     assert streams.err.count("\n") == 1
     assert "Traceback" not in streams.err
     assert "boom" in log.read_text()
+
+
+def test_error__unexpected_and_no_room_for_its_file__still_one_line(capsys, monkeypatch):
+    def fail(**_options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.mkstemp", fail)
+    assert run_raising(RuntimeError("boom")) == 70
+    streams = capsys.readouterr()
+    assert "boom" in streams.err
+    assert streams.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(errno.ENOSPC, 13), (errno.EFBIG, 13), (errno.EROFS, 14)]
+)
+def test_error__of_the_disk__no_fault_of_flchain(capsys, number, code):
+    assert run_raising(OSError(number, os.strerror(number), "some/file")) == code
+    text = capsys.readouterr().err
+    assert "some/file" in text
+    assert "fault" not in text
+
+
+def test_error__stderr_takes_nothing__exit_code_all_the_same(monkeypatch):
+    def fail(*_values, **_options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("click.echo", fail)
+    assert run_raising(errors.ProofError("x")) == 11
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "agent run --data digits --poll -1",
+        "agent run --data digits --poll 0",
+        "agent run --data digits --poll nan",
+        "agent run --data digits --poll 1e300",
+        "agent run --data digits --rounds -1",
+        "agent run --data digits --rounds 0",
+        "agent run --data digits --min-survivors 0",
+        "agent run --data digits --alpha nan",
+        "agent run --data digits --seed -1",
+        "agent register --stake -5",
+        "agent register --stake 99999999999",
+        "orchestrator run --rounds 0",
+        "validator run --data digits --rounds 16777216",
+        "model get --out x --version -1",
+        "model get --out x --version 4294967296",
+        "ledger rounds --task -1",
+        "ledger rounds --task 0",
+        "ledger rounds --round 0",
+        "ledger rewards --task 99999999999999999999999",
+        "ledger rounds --chain-id 0",
+        "verify --round -1",
+        "demo --rounds 99999999999",
+        "demo --rounds 0",
+        "demo --agents 0",
+        "demo --agents 1025",
+        "demo --validators 65",
+        "demo --seed -1",
+        "demo --alpha nan",
+        "demo --alpha inf",
+        "demo --alpha 0",
+        "simulate --alpha -1",
+        "task create --policy x --max-rounds 0",
+        "task fund --task 1 --amount 99999999999",
+        "task fund --task 1 --amount 0",
+        "devnet up --port -1",
+        "devnet up --port 65536",
+        "devnet fund 0x1111111111111111111111111111111111111111 --coins -1",
+        "store gc --min-age -1",
+        "store gc --min-age nan",
+        "store import x --max-size 0",
+    ],
+)
+def test_number__out_of_range__exit_2_and_nothing_is_made(line, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FLCHAIN_DATA_DIR", str(tmp_path / "data"))
+    assert run_guarded(cli, line.split()) == 2
+    assert "Invalid value" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("arguments", [["nonsense"], ["demo", "--agents", "many"], ["keys", "new"]])

@@ -65,6 +65,25 @@ def test_run__damaged_record__names_the_file(tmp_path, text):
         load_run(run.folder)
 
 
+def test_newest__damaged_record_beside_it__found_and_a_note_says_how_to_mend(tmp_path, capsys):
+    sound = save_record(create_run(tmp_path, "20260102-000000"), RECORD)
+    for stamp in ("20260101-000000", "20260103-000000"):
+        (create_run(tmp_path, stamp).folder / "run.json").write_text("{")
+    assert find_newest(tmp_path).folder == sound.folder
+    assert find_newest_store(tmp_path) == sound.store
+    notes = capsys.readouterr().err.splitlines()
+    assert len(notes) == 4
+    assert all("deployment.json" in note and "remove" not in note for note in notes)
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"format": "other"}'])
+def test_newest__only_a_damaged_record__says_what_to_do(tmp_path, text, capsys):
+    (create_run(tmp_path, "20260101-000000").folder / "run.json").write_text(text)
+    with pytest.raises(ConfigError, match="flchain demo"):
+        find_newest(tmp_path)
+    assert "run.json" in capsys.readouterr().err
+
+
 def test_run__folder_cannot_be_made__names_the_option(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="--data-dir"):

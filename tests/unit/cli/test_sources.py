@@ -136,6 +136,23 @@ def test_mnist__named_folder__wins(tmp_path):
     assert find_mnist(tmp_path) == tmp_path
 
 
+def test_mnist__named_folder_is_missing__is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="--mnist"):
+        find_mnist(tmp_path / "missing")
+
+
+@pytest.mark.parametrize("alpha", [0, -1, float("nan"), float("inf"), 1e300])
+def test_shares__alpha_is_no_skew__is_refused(alpha):
+    with pytest.raises(ConfigError, match="alpha"):
+        split_shares(load_rows("digits:0-400"), 4, alpha, 7)
+
+
+@pytest.mark.parametrize("alpha", [1e-300, 1e6])
+def test_shares__extreme_alpha__every_row_once(alpha):
+    parts = split_shares(load_rows("digits:0-400"), 4, alpha, 7)
+    assert sum(len(part) for part in parts) == 400
+
+
 def test_dataset__is_what_the_learning_layer_takes():
     assert isinstance(provide(), Dataset)
 

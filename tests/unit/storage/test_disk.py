@@ -61,7 +61,7 @@ def test_open__pin_table_that_is_none__is_refused_and_left_alone(tmp_path):
     assert (tmp_path / "pins.sqlite").read_bytes().startswith(b"this is no database")
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 @pytest.mark.parametrize("call", ["replace", "open"])
 def test_add__disk_full__leaves_no_trace(disk, tmp_path, monkeypatch, number, call):
     kept = disk.put_block(b"kept", "kept")

@@ -98,6 +98,22 @@ def test_pin__absent_content__is_refused(store):
     assert list(store.pins()) == []
 
 
+def test_pin_all__several_trees__are_kept_under_one_name(store):
+    cids = [store.add(b"first", pin="a"), store.add(bytes(2 * MIB), pin="a")]
+    store.pin_all(cids, "both")
+    store.unpin("a")
+    assert {pin.cid for pin in store.pins("both")} == set(cids)
+    store.pin_all([], "none")
+    assert list(store.pins("none")) == []
+
+
+def test_pin_all__one_is_absent__pins_none(store):
+    cid = store.add(b"first", pin="a")
+    with pytest.raises(ContentUnavailable):
+        store.pin_all([cid, ABSENT], "both")
+    assert list(store.pins("both")) == []
+
+
 def test_unpin__unknown_name__is_no_error(store):
     store.unpin("never used")
 
