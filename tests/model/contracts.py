@@ -164,6 +164,7 @@ class Suite:
             addresses.round_manager.lower(): "RoundManager",
             addresses.model_registry.lower(): "ModelRegistry",
             addresses.reward_distributor.lower(): "RewardDistributor",
+            addresses.seed_source.lower(): "ChainSeeds",
             addresses.token.lower(): "LocalToken",
         }
 
