@@ -42,7 +42,12 @@ def create_keystore(
 
 
 def load_keystore(path: Path, password: str) -> LocalSigner:
-    """Decrypt a keystore file.
+    """Decrypt the keystore file of an account; see `load_secret`."""
+    return LocalSigner(load_secret(path, password))
+
+
+def load_secret(path: Path, password: str) -> bytes:
+    """Decrypt a keystore file of any kind of key.
 
     Raises ConfigError if it is missing, readable by others, malformed, or the password wrong.
     """
@@ -50,7 +55,7 @@ def load_keystore(path: Path, password: str) -> LocalSigner:
     if path.stat().st_mode & _OTHERS:
         raise ConfigError(f"keystore {path} can be read by others; run `chmod 600 {path}`")
     try:
-        return LocalSigner(bytes(Account.decrypt(document, password)))
+        return bytes(Account.decrypt(document, password))
     except ValueError as error:
         if "MAC mismatch" in str(error):
             raise ConfigError(f"keystore {path}: wrong password") from None

@@ -41,6 +41,8 @@ class Drawing:
         place = self.context.ledger.get_member(
             self.context.task_id, self.context.signer.address
         ).place
+        if seen.now < max(view.draw.proposed_at, view.draw.seeded_at):
+            return False  # the draw is newer than the look
         if view.draw.is_seeded:
             return self._claim(seen, view, place)
         return self._reveal(seen, view, place)
