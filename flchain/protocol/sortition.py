@@ -106,6 +106,11 @@ def get_member(seat: int) -> int:
     return seat & (1 << MEMBER_BITS) - 1
 
 
+def get_score(seat: int) -> int:
+    """Return a seat's score, 48 bits: the lowest sit."""
+    return seat >> MEMBER_BITS
+
+
 def select_committee(candidates: Iterable[int], seats: int) -> tuple[int, ...]:
     """Return the `seats` lowest of all candidate seats, in ascending order."""
     return tuple(sorted(candidates)[:seats])
