@@ -5,7 +5,7 @@ itself and compares digests. Is the model good enough? It measures it on data th
 has, which is a judgement and never slashes.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from flchain.learning.data import Dataset
 from flchain.learning.evaluation import Evaluation, is_good_enough
@@ -17,10 +17,20 @@ from flchain.protocol.digests import encode_bitmap
 from flchain.protocol.errors import ProtocolError
 from flchain.protocol.events import ProposalSubmitted, UpdateSubmitted
 from flchain.protocol.records import Content, Vote
-from flchain.protocol.types import Digest, Phase, Reason, Role, RoundId, Verdict, Version
+from flchain.protocol.types import (
+    ZERO_DIGEST,
+    Digest,
+    Phase,
+    Reason,
+    Role,
+    RoundId,
+    Verdict,
+    Version,
+)
 from flchain.roles.archive import MalformedPayload
 from flchain.roles.assembly import (
     assemble_round,
+    build_inputs,
     compute_own_content_id,
     fetch_state,
     publish_result,
@@ -31,6 +41,7 @@ from flchain.roles.duties import is_entitled
 from flchain.roles.execution import RoundResult, fetch_update
 from flchain.roles.observation import Observation, is_overtaken
 from flchain.roles.retention import name_round_pin, release_old
+from flchain.roles.tags import Auditing, compute_tag, get_seed
 from flchain.roles.terms import Terms, seal_initial_state
 from flchain.roles.upkeep import Upkeep
 from flchain.storage.errors import ContentCorrupt, ContentUnavailable
@@ -50,6 +61,7 @@ class Validator:
     upkeep: Upkeep | None = None
     drawing: Drawing | None = None
     """Takes part in draws; without it the validator attests, and sits where all do."""
+    _auditing: Auditing | None = None
     _quality: dict[Digest, Evaluation] = field(default_factory=dict)
 
     def tick(self, seen: Observation) -> bool:
@@ -72,8 +84,13 @@ class Validator:
         if seen.phase is Phase.SEAT:
             return self.drawing is not None and self.drawing.tick(seen)
         if seen.phase is Phase.VOTE:
-            return self._vote(seen)
+            return self._vote(seen) or self._audit(seen)
         return False
+
+    def _audit(self, seen: Observation) -> bool:
+        if self._auditing is None:
+            self._auditing = Auditing(self.context, self.terms)
+        return self._auditing.tick(seen)
 
     def _attest(self, seen: Observation) -> bool:
         attested = seen.live.attested.get(self.context.signer.address)
@@ -131,12 +148,30 @@ class Validator:
             result = assemble_round(self.context, self.terms, seen.past, seen.live)
         except (ContentUnavailable, ContentCorrupt):
             return Vote(proposal.proposal_id, Verdict.DATA_MISSING)
+        tag = self._compute_tag(seen, proposal, result)
         reason = compare_content(result.content, proposal.content)
         if reason is not Reason.NONE:
             own = compute_own_content_id(self.context, self.terms, seen.live, result)
-            return Vote(proposal.proposal_id, Verdict.WRONG, reason, own)
+            return Vote(proposal.proposal_id, Verdict.WRONG, reason, own, exec_tag=tag)
         publish_result(self.context, result, Version(seen.round.parent_version + 1))
-        return self._judge_quality(seen, proposal, result)
+        return replace(self._judge_quality(seen, proposal, result), exec_tag=tag)
+
+    def _compute_tag(
+        self, seen: Observation, proposal: ProposalSubmitted, result: RoundResult
+    ) -> Digest:
+        """Return the vote's execution tag; zero where nobody was drawn."""
+        seed = get_seed(seen.live, proposal.attempt)
+        if seed == ZERO_DIGEST:
+            return ZERO_DIGEST
+        return compute_tag(
+            self.terms,
+            build_inputs(self.context, self.terms, seen.past, seen.live),
+            self.context.archive,
+            weights=result.counted.weights,
+            proposal_id=proposal.proposal_id,
+            seed=seed,
+            validator=self.context.signer.address,
+        )
 
     def _judge_quality(
         self, seen: Observation, proposal: ProposalSubmitted, result: RoundResult
