@@ -20,7 +20,7 @@ from flchain.protocol.digests import encode_abi
 from flchain.protocol.events import SeatsOpened, VoteCast
 from flchain.protocol.manifest import compute_content_root
 from flchain.protocol.records import Audit
-from flchain.protocol.types import ZERO_DIGEST, Address, Digest, Verdict
+from flchain.protocol.types import ZERO_DIGEST, Address, Digest, RoundId, Verdict
 from flchain.roles.archive import Archive
 from flchain.roles.assembly import build_inputs
 from flchain.roles.context import Context
@@ -94,11 +94,13 @@ class Auditing:
 
     def tick(self, seen: Observation) -> bool:
         """Report one earlier vote whose tag is wrong; return whether there was one."""
-        if seen.round.seats == 0 or not is_seated(self.context, seen):
+        view = self.context.ledger.get_draw(self.context.task_id)
+        is_drawn = seen.round.seats != 0 and view.draw.is_seeded
+        if not is_drawn or not is_seated(self.context, seen):
             return False
-        seed = get_seed(seen.live, seen.ballot.attempt)
-        for past, vote in list_earlier_votes(seen):
-            if self._is_due(seed, vote) and self._report(seen.past, past, vote):
+        newest = (view.draw.round, view.draw.attempt)
+        for past, vote in list_earlier_votes(seen.past, newest):
+            if self._is_due(view.seed, vote) and self._report(seen.past, past, vote):
                 return True
         return False
 
@@ -141,20 +143,21 @@ class Auditing:
         )
 
 
-def list_earlier_votes(seen: Observation) -> list[tuple[RoundPast, VoteCast]]:
-    """Return the votes of the draw before the newest, which the newest committee audits."""
-    now = (seen.round.round, seen.ballot.attempt)
+def list_earlier_votes(
+    task: TaskPast, newest: tuple[RoundId, int]
+) -> list[tuple[RoundPast, VoteCast]]:
+    """Return the votes of the draw before the `newest`, whose committee audits them."""
     draws = [
         (past.opened.round, event.attempt)
-        for past in seen.past.rounds.values()
+        for past in task.rounds.values()
         for event in past.draws
         if isinstance(event, SeatsOpened) and event.seed != ZERO_DIGEST
     ]
-    earlier = [draw for draw in draws if draw < now]
+    earlier = [draw for draw in draws if draw < newest]
     if not earlier:
         return []
     number, attempt = max(earlier)
-    past = seen.past.rounds[number]
+    past = task.rounds[number]
     return [
         (past, vote)
         for vote in past.votes

@@ -79,13 +79,13 @@ class Validator:
         endorse(self.context, self.terms)
 
     def _act(self, seen: Observation) -> bool:
-        if seen.phase is Phase.ATTEST:
-            return self._attest(seen)
+        if seen.phase is Phase.ATTEST and self._attest(seen):
+            return True
         if seen.phase is Phase.SEAT:
             return self.drawing is not None and self.drawing.tick(seen)
-        if seen.phase is Phase.VOTE:
-            return self._vote(seen) or self._audit(seen)
-        return False
+        if seen.phase is Phase.VOTE and self._vote(seen):
+            return True
+        return seen.phase is not Phase.NONE and self._audit(seen)
 
     def _audit(self, seen: Observation) -> bool:
         if self._auditing is None:
