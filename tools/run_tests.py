@@ -24,7 +24,8 @@ BESIDE_COMPILER = ("model", "ape")
 FORGE_TOTALS = re.compile(r"(\d+) tests passed, (\d+) failed, (\d+) skipped \(")
 PYTEST = (sys.executable, "-m", "pytest", "-q")
 WITHOUT_APE = ("-p", "no:ape_test")
-IN_PARALLEL = ("-n", "2")
+# A module stays in one worker: its tests share what is slow to import, or a chain.
+IN_PARALLEL = ("-n", "2", "--dist", "loadfile")
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,7 @@ SUITES = (
     Suite("solidity", ("tests/contracts",), "*.t.sol", ("forge", "test")),
     Suite("model", ("tests/model",), "test_*.py", (*PYTEST, *WITHOUT_APE, *IN_PARALLEL)),
     Suite("ape", ("tests/ape",), "test_*.py", ("ape", "test")),
-    # A module stays in one worker: its tests share a chain.
-    Suite(
-        "e2e",
-        ("tests/e2e",),
-        "test_*.py",
-        (*PYTEST, *WITHOUT_APE, *IN_PARALLEL, "--dist", "loadfile"),
-    ),
+    Suite("e2e", ("tests/e2e",), "test_*.py", (*PYTEST, *WITHOUT_APE, *IN_PARALLEL)),
 )
 
 
