@@ -144,6 +144,17 @@ def endorse(settings: Settings, **floors: Any) -> None:
     _nodes().endorse_task(settings, **floors)
 
 
+@validator.command()
+@click.option("--round", "number", type=ROUNDS, required=True, help="Round to explain.")
+@click.option("--json", "is_json", is_flag=True, help="Print JSON.")
+@with_settings("chain", "store", "task")
+def explain(settings: Settings, number: int, *, is_json: bool) -> None:
+    """Show what the validators of a store checked before they voted, and what they found."""
+    from flchain.cli.explain import explain_round  # noqa: PLC0415 - web3 takes a second
+
+    explain_round(settings, number, is_json=is_json)
+
+
 @validator.command("rotate-key")
 @with_settings(*_COMMON, "vrf")
 def rotate_key(settings: Settings) -> None:

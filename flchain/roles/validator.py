@@ -40,6 +40,7 @@ from flchain.roles.drawing import Drawing, is_seated
 from flchain.roles.duties import is_entitled
 from flchain.roles.execution import RoundResult, fetch_update
 from flchain.roles.observation import Observation, is_overtaken
+from flchain.roles.reports import Findings, publish_report
 from flchain.roles.retention import name_round_pin, release_old
 from flchain.roles.tags import Auditing, compute_tag, get_seed
 from flchain.roles.terms import Terms, seal_initial_state
@@ -138,23 +139,26 @@ class Validator:
             return False
         if not is_entitled(self.context, seen, Role.VALIDATOR):
             return False
-        vote = self._judge(seen, proposal)
+        found = self._judge(seen, proposal)
+        publish_report(self.context, self.terms, seen.live, proposal, found)
         number = seen.round.round
-        self.context.send(CastVote(self.context.task_id, number, vote), number)
+        self.context.send(CastVote(self.context.task_id, number, found.vote), number)
         return True
 
-    def _judge(self, seen: Observation, proposal: ProposalSubmitted) -> Vote:
+    def _judge(self, seen: Observation, proposal: ProposalSubmitted) -> Findings:
         try:
             result = assemble_round(self.context, self.terms, seen.past, seen.live)
         except (ContentUnavailable, ContentCorrupt):
-            return Vote(proposal.proposal_id, Verdict.DATA_MISSING)
+            return Findings(Vote(proposal.proposal_id, Verdict.DATA_MISSING))
         tag = self._compute_tag(seen, proposal, result)
         reason = compare_content(result.content, proposal.content)
         if reason is not Reason.NONE:
             own = compute_own_content_id(self.context, self.terms, seen.live, result)
-            return Vote(proposal.proposal_id, Verdict.WRONG, reason, own, exec_tag=tag)
+            vote = Vote(proposal.proposal_id, Verdict.WRONG, reason, own, exec_tag=tag)
+            return Findings(vote, result)
         publish_result(self.context, result, Version(seen.round.parent_version + 1))
-        return replace(self._judge_quality(seen, proposal, result), exec_tag=tag)
+        found = self._judge_quality(seen, proposal, result)
+        return replace(found, vote=replace(found.vote, exec_tag=tag))
 
     def _compute_tag(
         self, seen: Observation, proposal: ProposalSubmitted, result: RoundResult
@@ -175,7 +179,7 @@ class Validator:
 
     def _judge_quality(
         self, seen: Observation, proposal: ProposalSubmitted, result: RoundResult
-    ) -> Vote:
+    ) -> Findings:
         start = self.context.stopwatch()
         parent_digest = seen.past.versions[seen.round.parent_version].state_digest
         parent = self._evaluate(parent_digest, None)
@@ -189,7 +193,8 @@ class Validator:
         tolerance = self.terms.policy.quality.tolerance_bps
         is_good = is_good_enough(candidate.accuracy_bps, parent.accuracy_bps, tolerance)
         verdict = Verdict.APPROVE if is_good else Verdict.WORSE
-        return Vote(proposal.proposal_id, verdict, quality=candidate.accuracy_bps)
+        vote = Vote(proposal.proposal_id, verdict, quality=candidate.accuracy_bps)
+        return Findings(vote, result, parent, candidate)
 
     def _evaluate(self, digest: Digest, state: State | None) -> Evaluation:
         """Return the quality of a version on the held-out data; each is measured once."""
