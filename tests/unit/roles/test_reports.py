@@ -42,7 +42,8 @@ def run_a_round():
         validator.endorse()
     watch = Watch(ledger, task_id)
     while not is_over(seen := watch.observe(), 1):
-        if not any([role.tick(seen) for role in federation.roles]):
+        acted = [role.tick(seen) for role in federation.roles]
+        if not any(acted):
             clock.advance(1)
     return store, task_id, seen.live
 
