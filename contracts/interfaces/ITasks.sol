@@ -52,6 +52,8 @@ interface ITasks {
     error NoDrawKey(address validator);
     /// @notice Thrown when the task draws no committee.
     error NothingDrawn(uint64 taskId);
+    /// @notice Thrown when somebody else wants to refresh a key and a weight that are as the registry has them.
+    error NothingToRefresh(address validator);
 
     /// @notice Create a task; the caller becomes its sponsor.
     function createTask(Task calldata task) external returns (uint64 taskId);
@@ -85,8 +87,8 @@ interface ITasks {
         bytes calldata signature
     ) external;
 
-    /// @notice Copy a validator's key and stake from the registry for the draws from two epochs later; anybody may
-    /// call.
+    /// @notice Copy a validator's key and stake from the registry for the draws from two epochs later.
+    /// @dev Until then it is not drawn, so others may call only if its key is another now or its weight has fallen.
     function refreshDrawKey(uint64 taskId, address validator) external;
 
     /// @notice Remove a member whose registration lapsed, or a validator who missed three votes; anybody may call.

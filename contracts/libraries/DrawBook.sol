@@ -173,7 +173,7 @@ library DrawBook {
         }
     }
 
-    /// @dev Who left meanwhile, or came to the place of one who did, does not pay.
+    /// @dev Who came meanwhile to the place of one who left does not pay for him.
     function _rest(Page storage page, Suite memory suite, uint256 place) private {
         address holder = page.holders[place];
         if (!Seats.isSeated(page.members[holder], page.round.openedAt, suite.epochLength)) return;

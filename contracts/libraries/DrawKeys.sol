@@ -17,17 +17,21 @@ library DrawKeys {
     uint256 private constant UNITS = 1000;
 
     /// @notice Copy a validator's key and stake for its place; they count from two epochs later.
-    function add(Page storage page, Suite calldata suite, uint64 taskId, address validator, uint8 place) internal {
-        (bytes32 digest, uint96 stake) = suite.agents.getDrawKey(validator);
-        if (digest == 0) revert ITasks.NoDrawKey(validator);
+    function add(
+        Page storage page,
+        Suite calldata suite,
+        uint64 taskId,
+        address validator,
+        uint8 place,
+        uint32 penalties
+    ) internal {
+        (bytes32 digest, uint32 weight) = _read(suite, validator);
         uint256 epoch = block.timestamp / suite.epochLength;
         uint32 activeFrom = uint32(epoch) + ACTIVATION_EPOCHS;
-        uint32 weight = _computeWeight(stake, suite.agents.computeRequiredStake(Seats.VALIDATOR));
         Weights memory weights = page.weights;
         weights.fold(epoch);
         weights.add(activeFrom, weight);
         page.weights = weights;
-        uint32 penalties = page.holders[place] == validator ? page.drawKeys[place].penalties : 0;
         page.drawKeys[place] = DrawKey(bytes20(digest), weight, activeFrom, penalties);
         page.holders[place] = validator;
         emit ITasks.DrawKeySet({
@@ -52,6 +56,24 @@ library DrawKeys {
         emit ITasks.DrawKeySet({
             taskId: taskId, validator: page.holders[place], place: place, keyHash: 0, weight: 0, activeFrom: 0
         });
+    }
+
+    /// @notice Return whether a validator's key is another now, or its weight has fallen.
+    function isOutdated(Page storage page, Suite calldata suite, address validator, uint8 place)
+        internal
+        view
+        returns (bool)
+    {
+        (bytes32 digest, uint32 weight) = _read(suite, validator);
+        DrawKey memory known = page.drawKeys[place];
+        return known.keyHash != bytes20(digest) || weight < known.weight;
+    }
+
+    function _read(Suite calldata suite, address validator) private view returns (bytes32 digest, uint32 weight) {
+        uint96 stake;
+        (digest, stake) = suite.agents.getDrawKey(validator);
+        if (digest == 0) revert ITasks.NoDrawKey(validator);
+        weight = _computeWeight(stake, suite.agents.computeRequiredStake(Seats.VALIDATOR));
     }
 
     /// @dev Thousandths of the stake that a validator needs, so that weights add up in 40 bits.

@@ -89,7 +89,9 @@ library TaskBook {
         emit ITasks.MemberEnrolled(taskId, member, role, activeFrom);
         bool isDrawable = role == Seats.VALIDATOR && page.task.committee != 0;
         if (isDrawable) {
-            DrawKeys.add(page, suite, taskId, member, enrolment.place);
+            DrawKeys.add({
+                page: page, suite: suite, taskId: taskId, validator: member, place: enrolment.place, penalties: 0
+            });
         }
         suite.agents.addDuty(member, role);
     }
@@ -104,8 +106,13 @@ library TaskBook {
         Member memory enrolment = _requireMember(page, taskId, validator);
         if (page.task.committee == 0) revert ITasks.NothingDrawn(taskId);
         if (enrolment.role != Seats.VALIDATOR) revert ITasks.NotEnrolled(taskId, validator);
+        bool mayCall = msg.sender == validator || DrawKeys.isOutdated(page, suite, validator, enrolment.place);
+        if (!mayCall) revert ITasks.NothingToRefresh(validator);
+        uint32 penalties = page.drawKeys[enrolment.place].penalties;
         DrawKeys.remove(page, suite, taskId, enrolment.place);
-        DrawKeys.add(page, suite, taskId, validator, enrolment.place);
+        DrawKeys.add({
+            page: page, suite: suite, taskId: taskId, validator: validator, place: enrolment.place, penalties: penalties
+        });
     }
 
     function _leave(Page storage page, Suite calldata suite, uint64 taskId, address member, bool isDismissed) private {

@@ -9,7 +9,7 @@ from flchain.chain.spec import agents
 from flchain.chain.spec.state import Book, Env, State
 from flchain.protocol.events import DrawKeySet, Event
 from flchain.protocol.records import DrawKey
-from flchain.protocol.reverts import NoDrawKey
+from flchain.protocol.reverts import NoDrawKey, NothingToRefresh
 from flchain.protocol.types import ZERO_DIGEST, Address, Epoch, Role, TaskId
 
 UNITS = 1000
@@ -31,17 +31,37 @@ def compute_weight(state: State, validator: Address) -> int:
     return min(stake * UNITS // needed, MAX_WEIGHT) if needed else 0
 
 
-def add_key(state: State, env: Env, task_id: TaskId, validator: Address, place: int) -> Event:
+def verify_refresh(state: State, env: Env, book: Book, validator: Address, place: int) -> None:
+    """Raise unless the sender may refresh a key.
+
+    Until it counts the validator is not drawn, so others may do it only if the key is another now
+    or the weight has fallen.
+    """
+    verify_proven_key(state, validator)
+    known = book.draw_keys[place]
+    is_same = agents.get_draw_key(state, validator)[0][:20] == known.key_hash
+    is_current = is_same and compute_weight(state, validator) >= known.weight
+    if is_current and env.sender != validator:
+        raise NothingToRefresh(validator)
+
+
+def add_key(
+    state: State,
+    env: Env,
+    task_id: TaskId,
+    validator: Address,
+    place: int,
+    *,
+    penalties: int = 0,
+) -> Event:
     """Copy a validator's key and stake for its place; they count from two epochs later."""
     book = state.books[task_id]
     digest, _ = agents.get_draw_key(state, validator)
-    is_same = book.holders.get(place) == validator
-    known = book.draw_keys.get(place, DrawKey()) if is_same else DrawKey()
-    book.draw_keys[place] = replace(
-        known,
+    book.draw_keys[place] = DrawKey(
         key_hash=digest[:20],
         weight=compute_weight(state, validator),
         active_from=agents.compute_activation(state.config, env.time),
+        penalties=penalties,
     )
     book.holders[place] = validator
     return describe(book, task_id, place)

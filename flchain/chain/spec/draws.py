@@ -272,7 +272,7 @@ def replace_silent(state: State, env: Env, task_id: TaskId) -> list[Event]:
 def rest(state: State, env: Env, book: Book, place: int) -> list[Event]:
     """Keep a silent validator out of draws for some epochs, at a fixed penalty.
 
-    Who left meanwhile, or came to the place of one who did, does not pay.
+    Who came meanwhile to the place of one who left does not pay for him.
     """
     holder = book.holders[place]
     member = book.members.get(holder, Member())

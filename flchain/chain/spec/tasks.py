@@ -319,7 +319,7 @@ def process_endorse_with_sig(state: State, env: Env, call: EndorseWithSig) -> li
 def process_refresh_draw_key(state: State, env: Env, call: RefreshDrawKey) -> list[Event]:
     """Copy a validator's key and stake anew, for draws from two epochs later.
 
-    Anybody may send this.
+    Others than the validator may send this only if its key or weight is out of date.
     """
     book = get_book(state, call.task_id)
     member = verify_enrolled(book, call.task_id, call.validator)
@@ -327,9 +327,12 @@ def process_refresh_draw_key(state: State, env: Env, call: RefreshDrawKey) -> li
         raise NothingDrawn(call.task_id)
     if member.role != Role.VALIDATOR:
         raise NotEnrolled(call.task_id, call.validator)
-    draw_keys.verify_proven_key(state, call.validator)
+    draw_keys.verify_refresh(state, env, book, call.validator, member.place)
     removed = draw_keys.remove_key(book, call.task_id, member.place)
-    added = draw_keys.add_key(state, env, call.task_id, call.validator, member.place)
+    penalties = book.draw_keys[member.place].penalties
+    added = draw_keys.add_key(
+        state, env, call.task_id, call.validator, member.place, penalties=penalties
+    )
     return [removed, added]
 
 

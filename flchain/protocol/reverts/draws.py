@@ -24,6 +24,14 @@ class NothingDrawn(Revert, says="task {task_id} draws no committee: nobody needs
     task_id: TaskId
 
 
+class NothingToRefresh(
+    Revert, says="only {validator} itself may: its key and its weight are as the registry has them"
+):
+    """Somebody else wants to refresh a key and a weight that are up to date."""
+
+    validator: Address
+
+
 class AlreadySeeded(Revert, says="the draw has its seed: validators may prove their seats"):
     """The newest draw has a seed already."""
 
