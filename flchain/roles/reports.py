@@ -6,6 +6,7 @@ by CID beside the updates, under the validator's own pin, and nobody votes on it
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from flchain.learning.evaluation import Evaluation
 from flchain.protocol.canonical import CanonicalValue, decode_canonical, encode_canonical
@@ -74,7 +75,7 @@ def publish_report(
 
 def read_reports(
     store: ContentStore, task_id: TaskId, number: RoundId
-) -> Iterator[tuple[Cid, dict[str, CanonicalValue]]]:
+) -> Iterator[tuple[Cid, dict[str, Any]]]:
     """Yield the reports of a round that a store pins, each with its manifest's CID."""
     archive = Archive(store)
     for pin in store.pins(name_report_pin(task_id, number, "")):

@@ -43,6 +43,7 @@ from flchain.roles.execution import RoundInputs, RoundResult
 from flchain.roles.membership import enrol, register
 from flchain.roles.observation import Observation, Watch
 from flchain.roles.orchestrator import Orchestrator
+from flchain.roles.reports import Findings
 from flchain.roles.task_setup import build_task, create_task, fund_task
 from flchain.roles.terms import Terms, load_terms
 from flchain.roles.upkeep import Upkeep, is_over
@@ -122,8 +123,8 @@ class ForgingUpkeep(Upkeep):
 class ColludingValidator(Validator):
     """A validator that looks at nothing and approves."""
 
-    def _judge(self, seen: Observation, proposal: ProposalSubmitted) -> Vote:
-        return Vote(proposal.proposal_id, Verdict.APPROVE)
+    def _judge(self, seen: Observation, proposal: ProposalSubmitted) -> Findings:
+        return Findings(Vote(proposal.proposal_id, Verdict.APPROVE))
 
 
 class WithholdingAgent(Agent):

@@ -72,13 +72,16 @@ def test_send__time_has_passed__an_empty_block_comes_first(ledger, clock):
 
 def test_env__block_hashes__are_those_of_the_256_blocks_before(ledger, clock, monkeypatch):
     seen = []
-    known = {}
-    monkeypatch.setattr(memory, "process", lambda _state, env, _call: seen.append(env) or [])
-    for _ in range(300):
-        head = ledger.send(calls.Settle(1), SIGNERS["a1"]).block
-        known[head.number] = head.hash
+
+    def process(_state, env, _call):
+        seen.append(env)
+        return []
+
+    monkeypatch.setattr(memory, "process", process)
+    heads = [ledger.send(calls.Settle(1), SIGNERS["a1"]).block for _ in range(300)]
+    known = {head.number: head.hash for head in heads}
     env = seen[-1]
-    assert env.block == head.number == 300
+    assert env.block == heads[-1].number == 300
     numbers = range(44, 300)
     assert [env.get_block_hash(number) for number in numbers] == [known[n] for n in numbers]
     clock.time += 1

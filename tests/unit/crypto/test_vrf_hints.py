@@ -23,7 +23,8 @@ WORDS = st.integers(0, 2**256 - 1)
 
 def parse(vector):
     key, alpha, proof = decode(CALL, bytes.fromhex(vector["call"][2:]))
-    return VrfKey(*key), alpha, VrfProof(*proof[:-1], tuple(proof[-1]))
+    *words, roots = proof
+    return VrfKey(*key), alpha, VrfProof(*words, roots=tuple(roots))
 
 
 VALID = parse(VECTORS["valid"][-1])
