@@ -20,7 +20,7 @@ from flchain.chain.bytecode import CONTRACTS, link_bytecode, load_artifact
 from flchain.chain.contracts import encode_call, get_abi_type, get_address
 from flchain.chain.spec.state import Config
 from flchain.protocol.calls import Call
-from flchain.protocol.types import ZERO_ADDRESS, Address
+from flchain.protocol.types import ZERO_ADDRESS, Address, Digest
 from tests.model.actors import (
     ADDRESSES,
     AGENT_STAKE,
@@ -164,26 +164,45 @@ class Suite:
             addresses.round_manager.lower(): "RoundManager",
             addresses.model_registry.lower(): "ModelRegistry",
             addresses.reward_distributor.lower(): "RewardDistributor",
+            addresses.seed_source.lower(): "ChainSeeds",
             addresses.token.lower(): "LocalToken",
         }
 
-    def apply(self, sender: Address, call: Call, time: int) -> Answer:
-        """Try a call at `time`; send it if the contracts accept it."""
+    def get_pending_number(self) -> int:
+        """Return the number of the block that the next call goes into."""
+        return int(self.node.get("eth_blockNumber"), 16) + 1
+
+    def find_hash(self, number: int) -> Digest:
+        """Return the hash of a block that was mined."""
+        return Digest(
+            bytes.fromhex(self.node.get("eth_getBlockByNumber", hex(number), False)["hash"][2:])
+        )
+
+    def mine(self, count: int, time: int) -> int:
+        """Mine empty blocks at `time`; return the time of the last."""
+        self.node.get("evm_setNextBlockTimestamp", time)
+        self.node.get("anvil_mine", hex(count), "0x0")
+        newest = self.node.get("eth_getBlockByNumber", "latest", False)
+        return int(newest["timestamp"], 16)
+
+    def apply(self, sender: Address, call: Call, time: int, block: int) -> Answer:
+        """Try a call in the pending block at `time`; send it if the contracts accept it."""
         to, data = get_address(self.config.addresses, call.contract), "0x" + encode_call(call).hex()
         tried = self.node.ask(
-            "eth_call", {"from": sender, "to": to, "data": data}, "latest", {}, {"time": hex(time)}
+            *("eth_call", {"from": sender, "to": to, "data": data}),
+            *("latest", {}, {"time": hex(time), "number": hex(block)}),
         )
         if "error" in tried:
             return "error", self.codec.decode_error(tried["error"]["data"])
         receipt = self.node.transact(sender, to, data, time)
-        assert receipt["status"] == "0x1", (call, receipt)
+        assert (receipt["status"], receipt["blockNumber"]) == ("0x1", hex(block)), (call, receipt)
         decoded = [
             (self._names[log["address"]], self.codec.decode_log(log)) for log in receipt["logs"]
         ]
         return "events", [(name, *event) for name, event in decoded if event]
 
-    def read_all(self, views: Sequence[View], time: int) -> list[Answer]:
-        """Return the answers of view functions at `time`."""
+    def read_all(self, views: Sequence[View], time: int, block: int) -> list[Answer]:
+        """Return the answers of view functions in the pending block at `time`."""
         requests: list[Sequence[Any]] = [
             (
                 {
@@ -192,7 +211,7 @@ class Suite:
                 },
                 "latest",
                 {},
-                {"time": hex(time)},
+                {"time": hex(time), "number": hex(block)},
             )
             for view in views
         ]

@@ -10,6 +10,25 @@ from flchain.protocol.calls import Call
 from flchain.protocol.records import Member
 from flchain.protocol.types import Address, Bps, Phase, Role, RoundId, Seconds, TaskId, Wei
 from tests.model.actors import ADDRESSES, ETHER, FUNDS, Command, Scene, build_task
+from tests.model.draw_disturbances import (
+    announce_recovery,
+    audit_vote,
+    cancel_recovery,
+    execute_recovery,
+    open_seats,
+    prove_seats,
+    prove_too_early,
+    recover,
+    refresh_draw_key,
+    register_with_key,
+    replace_validator,
+    report_double_vote,
+    report_earlier_vote,
+    reveal_seed,
+    rotate_key,
+    set_guardian,
+    start_seed,
+)
 from tests.model.picks import MAX_UINT96, pick_amount, pick_digest, pick_role
 from tests.model.round_disturbances import (
     attest,
@@ -193,6 +212,8 @@ def call_reserved(scene: Scene) -> Call:
             reserved.LockBond(agent, amount),
             reserved.ReleaseBond(agent, amount),
             reserved.SlashBond(agent, amount),
+            reserved.PunishOffence(agent, scene.pick_actor()),
+            reserved.PunishSilence(agent),
             reserved.PublishInitial(task_id, digest),
             reserved.PublishVersion(task_id, number, digest, digest),
             reserved.Reserve(task_id, amount),
@@ -220,16 +241,46 @@ BETWEEN_ROUNDS: tuple[Draw, ...] = (
     at_random(sweep),
     permit,
     dismiss,
+    recover,
+    recover,
+    refresh_draw_key,
+    audit_vote,
 )
 MEDDLING: dict[Phase, tuple[Draw, ...]] = {
     Phase.SUBMIT: (submit,),
     Phase.ATTEST: (attest, attest, at_random(attest_bundle)),
     Phase.PROPOSE: (propose, propose, propose_as_validator),
-    Phase.VOTE: (vote, vote, vote, at_random(vote_bundle), drop_out, drop_out, drop_out),
+    Phase.SEAT: (open_seats, prove_seats, prove_seats, prove_too_early, start_seed, reveal_seed),
+    Phase.VOTE: (
+        audit_vote,
+        vote,
+        vote,
+        vote,
+        at_random(vote_bundle),
+        drop_out,
+        drop_out,
+        drop_out,
+    ),
 }
 GROUPS: list[tuple[int, tuple[Draw, ...]]] = [
     (8, (register, register_with_permit, increase_stake, retire, withdraw)),
     (2, (set_allowed, set_suspended)),
+    (
+        4,
+        (
+            register_with_key,
+            rotate_key,
+            set_guardian,
+            announce_recovery,
+            recover,
+            cancel_recovery,
+            execute_recovery,
+            refresh_draw_key,
+            replace_validator,
+        ),
+    ),
+    (2, (report_double_vote, report_earlier_vote, audit_vote, audit_vote)),
+    (2, (open_seats, prove_seats, start_seed, reveal_seed)),
     (
         5,
         (
