@@ -117,6 +117,8 @@ class Scene:
     """Whether anybody reveals the seed of each draw, and who proves seats."""
     sleepers: dict[Attempt, Address | None] = field(default_factory=dict)
     """Who does not vote in each attempt."""
+    reports: list[Call] = field(default_factory=list)
+    """Double votes that were reported."""
     block: int = 0
     """Number of the pending block."""
     find_hash: Callable[[int], Digest] = get_no_hash
@@ -141,6 +143,7 @@ class Scene:
             silences=dict(self.silences),
             draw_moods=dict(self.draw_moods),
             sleepers=dict(self.sleepers),
+            reports=list(self.reports),
         )
 
     def get_env(self, sender: Address) -> Env:

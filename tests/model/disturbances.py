@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from flchain.chain.spec.agents import is_eligible
+from flchain.chain.spec.rewards import get_budget
 from flchain.chain.spec.rounds import get_phase
 from flchain.chain.spec.tasks import is_enrolled, is_inactive_validator
 from flchain.protocol import calls, reserved
@@ -147,6 +148,17 @@ def create_task(scene: Scene) -> Call:
     return calls.CreateTask(build_task(has_token=scene.has_token, **changes))
 
 
+def open_poor(scene: Scene) -> Command | None:
+    """Open a round of a task whose budget does not cover it."""
+    poor = [
+        task_id
+        for task_id, book in scene.state.books.items()
+        if get_budget(scene.state, task_id).available < book.task.round_reserve
+        and not book.is_closed
+    ]
+    return (scene.pick_actor(), calls.OpenRound(poor[0])) if poor else None
+
+
 def close_task(scene: Scene) -> Command | None:
     """Close the newest task, or try to; the first is wanted for better things."""
     task_id = TaskId(len(scene.state.books))
@@ -245,6 +257,8 @@ BETWEEN_ROUNDS: tuple[Draw, ...] = (
     recover,
     refresh_draw_key,
     audit_vote,
+    audit_vote,
+    open_poor,
 )
 MEDDLING: dict[Phase, tuple[Draw, ...]] = {
     Phase.SUBMIT: (submit,),

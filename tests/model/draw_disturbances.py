@@ -183,13 +183,16 @@ def report_double_vote(scene: Scene) -> Command:
 
 
 def report_earlier_vote(scene: Scene) -> Command:
-    """Report an offence in an attempt that nobody ever saw: the signatures alone count."""
+    """Report an offence in an attempt that nobody ever saw, as signatures alone count."""
+    if scene.reports and scene.rng.random() < 0.4:
+        return scene.pick_actor(), scene.rng.choice(scene.reports)
     task_id, validator = scene.pick_task(), scene.pick_actor("v")
     number, attempt = RoundId(1), scene.rng.choice([0, 1, 7])
     key = get_round_key(scene.state.config, task_id, number)
     votes = [Vote(scene.draw_digest(), Verdict.WORSE) for _ in range(2)]
     signed = [sign_struct(scene, validator, vote, hash_vote(key, attempt, vote)) for vote in votes]
-    return scene.pick_actor(), calls.ReportDoubleVote(task_id, number, attempt, *signed)
+    scene.reports.append(calls.ReportDoubleVote(task_id, number, attempt, *signed))
+    return scene.pick_actor(), scene.reports[-1]
 
 
 def sign_struct(scene: Scene, validator: Address, vote: Vote, struct_hash: Digest) -> SignedVote:
@@ -203,16 +206,16 @@ def audit_vote(scene: Scene) -> Command | None:
     """Let a member of the committee audit an earlier vote, mostly one that others audited."""
     task_id = scene.pick_task()
     book = scene.get_book(task_id)
-    if not book.task.committee:
-        return (scene.pick_actor("v"), calls.AuditVote(task_id, build_finding(scene, task_id)))
     seated = [
         address
         for address, member in book.members.items()
         if book.committee.get(member.place) and member.role == Role.VALIDATOR
     ]
+    if not seated and scene.rng.random() < 0.9:
+        return None
     open_findings = [finding for finding in book.audits if is_open(scene, task_id, finding)]
     finding = scene.rng.choice([build_finding(scene, task_id), *open_findings * 4])
-    sender = scene.rng.choice([*seated * 3, scene.pick_actor("v")])
+    sender = scene.rng.choice([*seated * 4, scene.pick_actor("v")])
     return sender, calls.AuditVote(task_id, finding)
 
 

@@ -7,7 +7,7 @@ sequence. Two thirds of the commands push the scene towards a finalised round.
 from flchain.chain.spec import rounds
 from flchain.chain.spec.state import Book
 from flchain.protocol.calls import Call
-from flchain.protocol.types import Address, Phase, TaskId
+from flchain.protocol.types import Address, Phase
 from tests.model.actors import KNOWN_HASHES, NAME_OF, UNBONDING, Command, Scene
 from tests.model.disturbances import draw_disturbance
 from tests.model.progress import draw_progress
@@ -58,11 +58,12 @@ def draw_pause(scene: Scene) -> int:
     phase = rounds.get_phase(scene.state, scene.pick_task(), scene.now)
     if phase == Phase.SEAT and draw < 0.2:
         return _get_wait(scene)
+    if phase in {Phase.NONE, Phase.ENDED} and draw < 0.05:
+        return max([0, *(due - scene.time for due in _get_recoveries(scene))])
     if draw < 0.9:
         return scene.rng.choice([0, 0, 1, 1, 2])
     if draw < 0.95:
         return _get_wait(scene)
-    phase = rounds.get_phase(scene.state, TaskId(1), scene.now)
     is_idle = phase in {Phase.NONE, Phase.ENDED}
     if draw < (0.98 if is_idle else 0.952):
         return scene.rng.choice([70, 130, UNBONDING, UNBONDING])
@@ -84,6 +85,11 @@ def _get_wait(scene: Scene) -> int:
     phase = rounds.get_phase(scene.state, task_id, scene.now)
     wait = edges.get(phase, 0) - scene.time
     return min(wait - scene.rng.choice([0, 0, 1]), 200) if wait > 0 else 10
+
+
+def _get_recoveries(scene: Scene) -> list[int]:
+    """Return when the announced keys may be put into force."""
+    return [pending.executable_from for pending in scene.state.recoveries.values()]
 
 
 def _get_stage_end(scene: Scene, book: Book) -> int:

@@ -36,7 +36,11 @@ def draw_progress(scene: Scene) -> Command | None:
     """Return a step that the rules allow now, or None if the time must pass first."""
     if not scene.state.books:
         return ADDRESSES["treasury"], calls.CreateTask(build_task(has_token=scene.has_token))
-    task_id = scene.pick_task()
+    return step_forward(scene, scene.pick_task())
+
+
+def step_forward(scene: Scene, task_id: TaskId) -> Command | None:
+    """Return a step of one task that the rules allow now."""
     phase = rounds.get_phase(scene.state, task_id, scene.now)
     steps = {
         Phase.NONE: prepare,
@@ -68,7 +72,7 @@ def find_lacking(scene: Scene, task_id: TaskId) -> list[Command]:
             steps += find_steps_of(scene, task_id, address, role)
     available = rewards.get_budget(scene.state, task_id).available
     if scene.has_token and available < book.task.round_reserve:
-        steps += [fund(scene, task_id)] * 3
+        steps += [fund(scene, task_id)] * 2
     return steps
 
 
@@ -150,7 +154,7 @@ def enter(scene: Scene, address: Address, role: int, stake: Wei) -> Command:
 def fund(scene: Scene, task_id: TaskId) -> Command:
     """Return a funding, or the approval that it needs."""
     treasury, distributor = ADDRESSES["treasury"], scene.state.config.addresses.reward_distributor
-    amount = Wei(scene.rng.choice([1_000, 1_000, 1_500, 10_000]))
+    amount = Wei(scene.rng.choice([1_000, 1_000, 1_500, 1_500, 10_000]))
     if token.get_allowance(scene.state, treasury, distributor) < amount:
         return treasury, calls.Approve(distributor, Wei(10**6))
     return treasury, calls.Fund(task_id, amount)

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from flchain.chain.spec.rounds import get_phase
 from flchain.protocol import calls
 from flchain.protocol.digests import encode_bitmap
 from flchain.protocol.records import Vote
-from flchain.protocol.types import RoundId, TaskId, Verdict, Wei
+from flchain.protocol.types import Phase, RoundId, TaskId, Verdict, Wei
 from tests.model.actors import ADDRESSES, AGENT_STAKE, FUNDS, NAMES, Command, Scene, build_task
 from tests.model.drawing import build_claim, fix_seed
-from tests.model.progress import build_proposal, find_lacking
+from tests.model.progress import build_proposal, find_lacking, step_forward
 
 READY_TASKS: tuple[dict[str, object], ...] = (
     {},
@@ -28,6 +29,7 @@ LONELY_TASKS: tuple[dict[str, object], ...] = (
 ACTIVATION = 30
 """Seconds after which whoever has enrolled is active."""
 SILENT_ROUNDS = 3
+MOST_STEPS = 400
 PROPOSERS = {ADDRESSES[name] for name in ("orchestrator", "p1", "p2")}
 
 
@@ -37,12 +39,13 @@ class Start:
 
     One that is ready has tasks with active members and budgets. In one with a silent validator,
     v4 has missed three votes that ran out, or three in which it was the committee, and may be
-    dismissed.
+    dismissed. One that is seated is in SEAT, and a draw with a committee came before.
     """
 
     has_token: bool
     tasks: tuple[dict[str, object], ...] = ()
     has_silent: bool = False
+    is_seated: bool = False
 
     def __hash__(self) -> int:
         return hash(f"{self}")
@@ -52,12 +55,13 @@ FRESH, LISTED = Start(has_token=True), Start(has_token=False)
 READY = Start(has_token=True, tasks=READY_TASKS)
 LISTED_READY = Start(has_token=False, tasks=READY_TASKS)
 DRAWN = Start(has_token=True, tasks=DRAWN_TASKS)
+SEATED = Start(has_token=True, tasks=DRAWN_TASKS, is_seated=True)
 LISTED_DRAWN = Start(has_token=False, tasks=DRAWN_TASKS)
 SILENT = Start(has_token=True, tasks=READY_TASKS, has_silent=True)
 LONELY = Start(has_token=True, tasks=LONELY_TASKS, has_silent=True)
 STARTS = (
-    *(READY, FRESH, DRAWN, LISTED_READY, DRAWN, LISTED),
-    *(READY, SILENT, DRAWN, LONELY, LISTED_DRAWN, DRAWN),
+    *(READY, FRESH, SEATED, LISTED_READY, DRAWN, LISTED),
+    *(READY, SILENT, SEATED, LONELY, LISTED_DRAWN, SEATED),
 )
 """One sequence in twelve starts at each."""
 
@@ -76,6 +80,8 @@ def get_preparation(scene: Scene, start: Start) -> Iterator[Command]:
     for task_id in scene.state.books:
         yield from _fill(scene, task_id)
     scene.time += ACTIVATION
+    if start.is_seated:
+        yield from _reach_second_draw(scene)
     if start.has_silent:
         # A penalty must not take its stake below what is needed.
         yield ADDRESSES["v4"], calls.Approve(scene.state.config.addresses.agent_registry, FUNDS)
@@ -96,6 +102,20 @@ def _fill(scene: Scene, task_id: TaskId) -> Iterator[Command]:
         if not wanted:
             return
         yield wanted[0]
+
+
+def _reach_second_draw(scene: Scene) -> Iterator[Command]:
+    """Do what honest participants would until the second draw's proposal is on record."""
+    task_id = TaskId(1)
+    book = scene.get_book(task_id)
+    for _ in range(MOST_STEPS):
+        if get_phase(scene.state, task_id, scene.now) == Phase.SEAT and book.draw.beacons:
+            return
+        # What is sent instead gives the chain another block.
+        idle = ADDRESSES["treasury"], calls.Transfer(ADDRESSES["v1"], Wei(1))
+        yield step_forward(scene, task_id) or idle
+        scene.time += 1
+    raise AssertionError("the second draw did not come")
 
 
 def _run_silent_round(scene: Scene, number: RoundId) -> Iterator[Command]:

@@ -27,7 +27,7 @@ from tests.model.starts import STARTS, Start, get_preparation
 from tests.model.views import Question, answer, ask_about_all, ask_about_task
 
 SEQUENCES = 304
-COMMANDS = 56
+COMMANDS = 64
 THREADS = 2
 UNREACHABLE = {
     "ECDSAInvalidSignatureLength": "a permit carries v, r and s, which always make 65 bytes",
@@ -171,11 +171,11 @@ def run_sequence(place: Place, seed: int, tally: Tally) -> None:
 
 def run_share(port: int, share: int) -> Tally:
     """Run every sequence of one thread's share on its own chain, start by start."""
-    tally = Tally()
+    tally, codec = Tally(), Codec()
     with Node(port) as node:
         blank = node.get("evm_snapshot")
         for start in dict.fromkeys(STARTS):
-            place = reach(node, Codec(), start)
+            place = reach(node, codec, start)
             for seed in range(share, SEQUENCES, THREADS):
                 if STARTS[seed // THREADS % len(STARTS)] == start:
                     run_sequence(place, seed, tally)
@@ -213,6 +213,7 @@ def test_contracts__random_command_sequences__do_what_the_specification_says(
             tally += share
     record_property(TABLE, describe(tally))
     accepted, refused = tally.accepted.total(), tally.refused.total()
+    print(describe(tally))
     assert accepted + refused == SEQUENCES * COMMANDS
     assert accepted >= refused, "at least half of the commands must be accepted"
     assert tally.finalized >= SEQUENCES // 10
