@@ -74,8 +74,9 @@ def vars_of(proof):
 class DrawnFederation(Federation):
     """A task with a drawn committee of so many seats."""
 
-    def __init__(self, chain, task_id, seats):
-        super().__init__(chain, agents=AGENTS, validators=EXPECTED_PER_SEAT * seats)
+    def __init__(self, chain, task_id, seats, validators=None):
+        expected = EXPECTED_PER_SEAT * seats
+        super().__init__(chain, agents=AGENTS, validators=validators or expected)
         self.task_id, self.seats = TaskId(task_id), seats
         self.secrets = [make_secret(index) for index in range(len(self.validators))]
 

@@ -21,6 +21,7 @@ LIMITS = {
     "registerWithKey": 160_000,
     "one proof verified: a transaction of its own": 55_000,
     "vote: drawn": 45_000,
+    "voteBundle: c = 5, 5 proofs": 100_000,
     "settle: drawn": 150_000,
     "draw, votes and settle: c = 5, 5 proofs": 470_000,
     "draw, votes and settle: c = 9, 10 proofs": 630_000,
@@ -44,6 +45,7 @@ MISSED = {
     "proveSeats: c = 9, 1 proof": 107_933,
     "proveSeats: c = 9, 10 proofs": 398_905,
     "proveSeats: c = 9, 5 proofs": 223_254,
+    "voteBundle: c = 5, 5 proofs": 103_771,
     "voteBundle: five": 100_863,
 }
 """Targets that are missed: what is measured is the bound, so that it cannot get worse."""

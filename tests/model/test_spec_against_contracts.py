@@ -213,7 +213,6 @@ def test_contracts__random_command_sequences__do_what_the_specification_says(
             tally += share
     record_property(TABLE, describe(tally))
     accepted, refused = tally.accepted.total(), tally.refused.total()
-    print(describe(tally))
     assert accepted + refused == SEQUENCES * COMMANDS
     assert accepted >= refused, "at least half of the commands must be accepted"
     assert tally.finalized >= SEQUENCES // 10
