@@ -62,12 +62,12 @@ def process_audit_vote(state: State, env: Env, call: AuditVote) -> list[Event]:
     """
     finding = call.finding
     book = get_book(state, call.task_id)
-    weight = verify_auditor(book, env.sender)
+    place, weight = verify_auditor(book, env.sender)
     key = get_round_key(state.config, call.task_id, finding.round)
     verify_finding(book, key, finding)
-    if env.sender in (known := book.audits.get(finding, {})):
+    if place in (known := book.audits.get(finding, {})):
         raise AlreadyAudited(env.sender)
-    auditors = {**known, env.sender: weight}
+    auditors = {**known, place: weight}
     punished: list[Event] = []
     if sum(auditors.values()) >= compute_quorum(book.round.seats):
         values = (key, finding.attempt, finding.validator, "tag")
@@ -79,14 +79,14 @@ def process_audit_vote(state: State, env: Env, call: AuditVote) -> list[Event]:
     return [audited, *punished]
 
 
-def verify_auditor(book: Book, auditor: Address) -> int:
-    """Return the seats of a member of the newest committee, or raise NotEntitled."""
+def verify_auditor(book: Book, auditor: Address) -> tuple[int, int]:
+    """Return place and seats of a member of the newest committee, or raise NotEntitled."""
     member = book.members.get(auditor, Member())
     is_drawn = book.round.seats != 0 and book.draw.is_seeded and member.role == Role.VALIDATOR
     weight = get_weight(pack_committee(book.committee), member.place) if is_drawn else 0
     if weight == 0 or book.holders.get(member.place) != auditor:
         raise NotEntitled(auditor)
-    return weight
+    return member.place, weight
 
 
 def verify_finding(book: Book, key: Digest, finding: Audit) -> None:

@@ -283,7 +283,7 @@ def process_open_round(state: State, env: Env, call: OpenRound) -> list[Event]:
     weights = (key.weight for key in book.draw_keys.values() if key.active_from <= epoch)
     book.total_weight = sum(weights)
     book.submissions = Submissions(empty_chain(get_round_key(state.config, call.task_id, number)))
-    book.attestations, book.votes, book.heard = {}, {}, frozenset()
+    book.attestations, book.votes, book.weights, book.heard = {}, {}, {}, frozenset()
     book.ballot = Ballot()
     rewards.reserve(state, call.task_id, book.task.round_reserve)
     return [RoundOpened(call.task_id, number, parent, members.agents, members.validators)]

@@ -74,7 +74,7 @@ def start_attempt(
     if attempt == book.task.max_attempts:
         book.ballot = replace(ballot, attempt=attempt)
     else:
-        book.votes, book.heard = {}, frozenset()
+        book.votes, book.weights, book.heard = {}, {}, frozenset()
         start_rank = min(ballot.rank + 1, book.task.propose_ranks - 1)
         book.ballot = replace(
             ballot, attempt=attempt, opened_at=env.time, start_rank=start_rank, rank=0

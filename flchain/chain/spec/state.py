@@ -142,6 +142,8 @@ class Book:
     ballot: Ballot = field(default_factory=Ballot)
     votes: dict[Address, Vote] = field(default_factory=dict)
     """The votes of the newest attempt."""
+    weights: dict[Address, int] = field(default_factory=dict)
+    """The seats that each of these votes counts for, whatever place its validator takes later."""
     heard: frozenset[int] = frozenset()
     """Seats that voted in this attempt, and the proposer's own, which may not."""
     absences: list[Absence] = field(default_factory=list)
@@ -159,8 +161,8 @@ class Book:
     """Who holds a place, or held it last."""
     offences: set[Digest] = field(default_factory=set)
     """Offences that were punished."""
-    audits: dict[Audit, dict[Address, int]] = field(default_factory=dict)
-    """Per finding about an earlier vote: who shares it, with its seats then."""
+    audits: dict[Audit, dict[int, int]] = field(default_factory=dict)
+    """Per finding about an earlier vote: the places that share it, with their seats then."""
     total_weight: int = 0
     """Weight of all validators when the newest round opened."""
 

@@ -60,7 +60,7 @@ def get_ballot(book: Book) -> Ballot:
     verdicts: Counter[int] = Counter()
     rejects: Counter[tuple[int, Digest]] = Counter()
     for validator, vote in book.votes.items():
-        weight = get_weight(book, validator)
+        weight = book.weights[validator]
         verdicts[vote.verdict] += weight
         if vote.verdict == Verdict.WRONG:
             rejects[vote.reason, vote.counter_content_id] += weight
@@ -154,6 +154,7 @@ def verify_vote(vote: Vote) -> None:
 def cast_vote(book: Book, task_id: TaskId, validator: Address, vote: Vote) -> Event:
     """Count one vote."""
     book.votes[validator] = vote
+    book.weights[validator] = get_weight(book, validator)
     book.heard |= {book.members[validator].place}
     return VoteCast(task_id, book.round.round, validator, book.ballot.attempt, vote)
 
