@@ -63,7 +63,7 @@ A **round** goes OPEN, SUBMIT, ATTEST, PROPOSE, SEAT, VOTE and ends FINALIZED, R
 ABORTED. JOIN, SHARES, CHECK and UNMASK belong to secure mode; their windows are zero. So is SEAT's
 where no committee is drawn and every active validator sits. With c seats and v validators, a vote
 needs q = floor(2c/3) + 1 of all seats, and an update survives with h = floor(v/2) + 1 attestations:
-of all, never of those who came. [committee.md](committee.md) says why nobody can choose a committee.
+of all, never of those who came. [committee.md](committee.md) says why nobody can choose who sits.
 """
 
 
