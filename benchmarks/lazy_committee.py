@@ -122,7 +122,7 @@ def measure_lazy(seats: int, validators: int, lazy: int, draws: int) -> list[Row
     label = f"c = {seats}, {lazy} of {validators} lazy: caught within"
     return [
         Row(
-            f"{label} {within} votes",
+            f"{label} {within} votes" if within > 1 else f"{label} 1 vote",
             "probability",
             compute_caught_within(votes, within),
             1 - (1 - able / AUDITED_IN) ** within,
