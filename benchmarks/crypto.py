@@ -1,4 +1,4 @@
-"""Milliseconds of commitments and proofs: the fast backend beside py_ecc.
+"""Milliseconds of commitments, proofs and the VRF: the fast backend beside py_ecc.
 
 Both do the same work on the same input and are timed in turn; each figure is the median of five
 batches. The same operations on Python's integers alone show what is left without gmpy2.
@@ -8,13 +8,15 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 
 from table import Row, write_results
 
+from flchain.crypto import vrf
+from flchain.crypto.backend import Backend
 from flchain.crypto.bn254 import GENERATOR, derive_generator
 from flchain.crypto.bn254_backends import BackendName, get_backend
 from flchain.crypto.commitments import (
@@ -25,6 +27,7 @@ from flchain.crypto.commitments import (
     derive_vector_key,
     verify_opening,
 )
+from flchain.crypto.curves import get_secp256k1
 from flchain.crypto.groups import Group
 from flchain.crypto.sigma import linear, ranges
 from flchain.crypto.sigma.claims import (
@@ -46,6 +49,11 @@ BLINDING, OTHER_BLINDING = 3**150, 5**100
 OPENING = Opening(VALUE, BLINDING)
 MAX_WEIGHT = 255
 VECTOR = 64
+SECRET, MESSAGE = bytes(range(1, 33)), bytes(32)
+SUITES: dict[BackendName, vrf.Suite] = {
+    "fast": vrf.SECP256K1_TAI,
+    "py_ecc": replace(vrf.SECP256K1_TAI, curve=get_secp256k1(Backend.REFERENCE)),
+}
 LABELS: dict[BackendName, str] = {"fast": "", "pure": ", without gmpy2"}
 
 
@@ -64,6 +72,7 @@ def build_operations() -> Iterable[Operation]:
     yield from build_commitment_operations()
     yield from build_linear_operations()
     yield from build_range_operations()
+    yield from build_vrf_operations()
 
 
 def build_group_operations() -> Iterable[Operation]:
@@ -138,6 +147,28 @@ def build_range_operations() -> Iterable[Operation]:
     yield Operation(
         f"range 1 to {MAX_WEIGHT}, verify",
         lambda name: ranges.verify_range(get_backend(name), claim, proof, CONTEXT),
+    )
+
+
+def build_vrf_operations() -> Iterable[Operation]:
+    """Yield proving, verifying and hinting for a draw; secp256k1 is coincurve's in the fast one.
+
+    Python's integers alone do not occur: coincurve is always there.
+    """
+    backends: tuple[BackendName, ...] = ("fast", "py_ecc")
+    secrets = {name: vrf.load_secret_key(SECRET, suite) for name, suite in SUITES.items()}
+    key = secrets["fast"].public_key
+    proof = vrf.prove(secrets["fast"], MESSAGE)
+    yield Operation(
+        "VRF, prove", lambda name: vrf.prove(secrets[name], MESSAGE, SUITES[name]), backends
+    )
+    yield Operation(
+        "VRF, verify", lambda name: vrf.verify(key, MESSAGE, proof, SUITES[name]), backends
+    )
+    yield Operation(
+        "VRF, hints for the contract",
+        lambda name: vrf.compute_hints(key, MESSAGE, proof, SUITES[name]),
+        backends,
     )
 
 
