@@ -6,7 +6,7 @@ import {ISeedSource} from "../../contracts/interfaces/ISeedSource.sol";
 import {Committees} from "../../contracts/libraries/Committees.sol";
 import {Electorate, Sortition} from "../../contracts/libraries/Sortition.sol";
 import {VrfKey, VrfProof} from "../../contracts/libraries/VRF.sol";
-import {Draw, SeatProof, Task, Verdict, Vote} from "../../contracts/types/Types.sol";
+import {Draw, DrawKey, Phase, SeatProof, SignedVote, Task, Verdict, Vote} from "../../contracts/types/Types.sol";
 import {Prover} from "./Prover.sol";
 import {Suite} from "./Suite.sol";
 
@@ -114,6 +114,34 @@ abstract contract DrawSuite is Suite {
         }
     }
 
+    /// @notice Let those of some validators vote who sit, until the vote is decided.
+    function voteSeated(uint256 first, uint256 count, Verdict verdict) internal {
+        for (uint256 i = first; i < first + count && phase() == Phase.Vote; ++i) {
+            if (seatsOf(validators[i]) != 0) voteAs(validators[i], makeVote(verdict));
+        }
+    }
+
+    /// @notice Let whoever may propose next do so.
+    function proposeNext() internal {
+        (, address holder) = manager.getProposer(taskId);
+        if (holder == proposers[0]) advance(20);
+        if (holder == proposers[0] || holder == address(0)) holder = proposers[1];
+        proposeAs(holder, makeContent(currentRound()));
+    }
+
+    function signVote(address validator, uint32 round, uint8 attempt, Vote memory paper)
+        internal
+        view
+        returns (SignedVote memory)
+    {
+        bytes32 typeHash = keccak256(
+            "Vote(bytes32 roundKey,uint8 attempt,bytes32 proposalId,uint8 verdict,uint8 reason,bytes32 counterContentId,uint16 quality,bytes32 execTag)"
+        );
+        bytes32 structHash = keccak256(abi.encode(typeHash, manager.computeRoundKey(taskId, round), attempt, paper));
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(keys[validator], manager.computeTypedDigest(structHash));
+        return SignedVote(validator, paper, r, bytes32(uint256(s) | (uint256(v - 27) << 255)));
+    }
+
     /* PROOFS */
 
     function secretOf(address account) internal pure returns (uint256) {
@@ -201,6 +229,10 @@ abstract contract DrawSuite is Suite {
         }
     }
 
+    function keyOf(address validator) internal view returns (DrawKey memory known) {
+        (known,) = manager.getDrawKey(taskId, manager.getMember(taskId, validator).place);
+    }
+
     function stakeOf(address account) internal view returns (uint256) {
         return registry.getAgent(account).stake;
     }
@@ -221,11 +253,5 @@ abstract contract DrawSuite is Suite {
 
     function voteFrom(address validator, Vote calldata paper) external {
         voteAs(validator, paper);
-    }
-
-    function voteSeated(uint256 first, uint256 count, Verdict verdict) internal {
-        for (uint256 i = first; i < first + count; ++i) {
-            if (seatsOf(validators[i]) != 0) voteAs(validators[i], makeVote(verdict));
-        }
     }
 }

@@ -80,13 +80,11 @@ contract Prover {
         }
     }
 
-    function _computeChallenge(
-        Point memory key,
-        Point memory h,
-        Point memory gamma,
-        Point memory u,
-        Point memory v
-    ) private pure returns (uint256) {
+    function _computeChallenge(Point memory key, Point memory h, Point memory gamma, Point memory u, Point memory v)
+        private
+        pure
+        returns (uint256)
+    {
         bytes memory points =
             abi.encodePacked(_compress(key), _compress(h), _compress(gamma), _compress(u), _compress(v));
         return uint256(sha256(abi.encodePacked(hex"fe02", points, hex"00"))) >> 128;
