@@ -1,4 +1,4 @@
-"""Write tests/vectors/sortition.json: draws, heaps and messages that Solidity must reproduce.
+"""Write tests/vectors/sortition.json: draws and messages that Solidity must reproduce.
 
 One digest is over ten thousand cases: case i is made from the words of keccak256(i), and
 the contract tests make the same ones. `--check` compares instead of writing and exits 1 on a
@@ -23,8 +23,6 @@ CASES = 10_000
 READABLE = 24
 REGISTRY = Address("0x5FbDB2315678afecb367f032d93F642f64180aa3")
 ACCOUNT = Address("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266")
-HEAPS = ((1, 40), (2, 60), (5, 60), (21, 90), (32, 200), (64, 300))
-"""Capacities, and how many seats are inserted."""
 
 
 def to_word(number: int) -> bytes:
@@ -80,38 +78,18 @@ def describe_case(number: int) -> dict[str, Any]:
     }
 
 
-def fold_heap(capacity: int, candidates: int) -> Digest:
-    """Return the digest over a heap after each insertion."""
-    heap: tuple[int, ...] = ()
-    digest = bytes(32)
-    for number in range(candidates):
-        seat = sortition.compute_seat(to_word(number), capacity, number)
-        heap = sortition.insert_seat(heap, seat, capacity)
-        digest = keccak(digest + b"".join(map(to_word, heap)))
-    return Digest(digest)
-
-
 def build_document() -> str:
     """Return the file's text."""
     place = (31337, REGISTRY)
     draw = sortition.draw_message(
         *place, TaskId(1), RoundId(2), role=3, attempt=4, seed=Digest(b"\x05" * 32)
     )
-    heaps = [
-        {
-            "capacity": capacity,
-            "candidates": candidates,
-            "digest": "0x" + fold_heap(capacity, candidates).hex(),
-        }
-        for capacity, candidates in HEAPS
-    ]
     document = {
-        "about": f"The digest is over seats, exp and seat of {CASES} cases, a heap's over"
-        " its seats after each insertion. Written by tools/write_sortition_vectors.py.",
+        "about": f"The digest is over seats, exp and seat of {CASES} cases."
+        " Written by tools/write_sortition_vectors.py.",
         "cases": CASES,
         "digest": "0x" + hash_cases().hex(),
         "first": [describe_case(number) for number in range(READABLE)],
-        "heaps": heaps,
         "draw_message": "0x" + draw.hex(),
         "possession_message": "0x" + sortition.possession_message(*place, ACCOUNT).hex(),
     }

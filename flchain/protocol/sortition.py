@@ -6,7 +6,6 @@ Too few proofs raise the threshold from tau to 2 tau, 4 tau and then to everybod
 outputs, so that nothing is drawn again and nothing can be ground.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from eth_utils.crypto import keccak
@@ -27,7 +26,6 @@ LN2 = 0xB17217F7D1CF79ABC9E3B39803F2F6AF
 TERMS = 20
 MEMBER_BITS = 16
 SCORE_BITS = 48
-_ARITY = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,22 +109,6 @@ def get_score(seat: int) -> int:
     return seat >> MEMBER_BITS
 
 
-def select_committee(candidates: Iterable[int], seats: int) -> tuple[int, ...]:
-    """Return the `seats` lowest of all candidate seats, in ascending order."""
-    return tuple(sorted(candidates)[:seats])
-
-
-def insert_seat(heap: tuple[int, ...], seat: int, capacity: int) -> tuple[int, ...]:
-    """Return the seats after a candidate: the same ones if `capacity` lower ones are there.
-
-    The order is that of the contract's heap (`SeatHeaps.sol`): node i has the children 4i + 1 to
-    4i + 4 and is not below them, so the first seat is the next to go.
-    """
-    if len(heap) < capacity:
-        return _sift_up([*heap, seat], seat)
-    return _sift_down(list(heap), seat) if heap and seat < heap[0] else heap
-
-
 def draw_message(
     chain_id: int,
     registry: Address,
@@ -154,29 +136,3 @@ def possession_message(chain_id: int, registry: Address, account: Address) -> Di
 
 def _count_unweighted(beta: int, members: int, expected: int) -> int:
     return int(beta * members < expected << 256)
-
-
-def _sift_up(heap: list[int], seat: int) -> tuple[int, ...]:
-    """Put `seat` into the last place, which is free, or above it."""
-    position = len(heap) - 1
-    while position > 0:
-        parent = (position - 1) // _ARITY
-        if heap[parent] >= seat:
-            break
-        heap[position] = heap[parent]
-        position = parent
-    heap[position] = seat
-    return tuple(heap)
-
-
-def _sift_down(heap: list[int], seat: int) -> tuple[int, ...]:
-    """Put `seat` into the place of the first, or below it."""
-    position = 0
-    while children := range(len(heap))[_ARITY * position + 1 : _ARITY * position + 5]:
-        largest = max(children, key=heap.__getitem__)
-        if heap[largest] <= seat:
-            break
-        heap[position] = heap[largest]
-        position = largest
-    heap[position] = seat
-    return tuple(heap)

@@ -1,213 +1,373 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {SeatHeap, SeatHeaps} from "../../contracts/libraries/SeatHeaps.sol";
-import {Electorate, Sortition} from "../../contracts/libraries/Sortition.sol";
-import {VRF, VrfKey, VrfProof} from "../../contracts/libraries/VRF.sol";
-import {Cheats} from "./Cheats.sol";
+import {IRoundManager} from "../../contracts/interfaces/IRoundManager.sol";
+import {Committees} from "../../contracts/libraries/Committees.sol";
+import {VRF} from "../../contracts/libraries/VRF.sol";
+import {Draw, DrawKey, Outcome, Phase, SeatProof, Verdict, Vote} from "../../contracts/types/Types.sol";
+import {DrawSuite} from "./DrawSuite.sol";
 
-/// @notice One member's proof of one draw.
-struct Ticket {
-    address member;
-    VrfKey key;
-    VrfProof proof;
-}
-
-/// @notice The least contract that draws a committee: what a draw costs before phases and roles.
-contract Drawing {
-    using SeatHeaps for SeatHeap;
-
-    /// @notice A registered member.
-    struct Entry {
-        uint96 weight;
-        uint16 number;
-        bytes32 keyDigest;
-    }
-
-    uint256 private constant TAG_BITS = 112;
-
-    mapping(address member => Entry) public entries;
-    SeatHeap internal heap;
-
-    error Duplicate(address member);
-    error NoSeat(address member);
-    error WrongKey(address member);
-
-    function register(address member, uint96 weight, uint16 number, VrfKey calldata key) external {
-        entries[member] = Entry(weight, number, VRF.hashKey(key));
-    }
-
-    function start(uint8 capacity, uint112 tag) external {
-        heap.start(capacity, tag);
-    }
-
-    /// @dev In a bundle a ticket that came too late is left out, so that it does not spoil the others.
-    function draw(bytes32 alpha, Electorate memory electorate, Ticket[] calldata tickets)
-        external
-        returns (uint256 accepted)
-    {
-        for (uint256 i = 0; i < tickets.length; ++i) {
-            if (_admit(alpha, electorate, tickets[i])) ++accepted;
-            else if (tickets.length == 1) revert NoSeat(tickets[i].member);
-        }
-    }
-
-    function listSeats() external view returns (uint256[] memory seats) {
-        seats = new uint256[](SeatHeaps.getCount(heap.words[0]));
-        for (uint256 node = 0; node < seats.length; ++node) {
-            seats[node] = heap.getSeat(node);
-        }
-    }
-
-    /// @dev Whether a seat could be won is asked before the proof is verified: a late one costs little.
-    function _admit(bytes32 alpha, Electorate memory electorate, Ticket calldata ticket) private returns (bool) {
-        Entry storage entry = entries[ticket.member];
-        uint256 number = entry.number;
-        uint256 head = heap.words[0];
-        uint176 proved = uint176(1 << (TAG_BITS + number));
-        if (SeatHeaps.getNote(head) & proved != 0) revert Duplicate(ticket.member);
-        bytes32 output = VRF.computeOutput(ticket.proof);
-        uint256 won = Sortition.countSeats(electorate, entry.weight, output, 0);
-        bool hasSeat = false;
-        for (uint256 index = 0; index < won; ++index) {
-            hasSeat = hasSeat || SeatHeaps.canEnter(head, Sortition.computeSeat(output, index, number));
-        }
-        if (!hasSeat) return false;
-        if (entry.keyDigest != VRF.hashKey(ticket.key)) revert WrongKey(ticket.member);
-        VRF.verify(ticket.key, alpha, ticket.proof);
-        heap.setNote(SeatHeaps.getNote(head) | proved);
-        for (uint256 index = 0; index < won; ++index) {
-            heap.insert(Sortition.computeSeat(output, index, number));
-        }
-        return true;
-    }
-}
-
-/// @notice A draw from proofs to seats, and its gas.
-contract DrawsTest is Cheats {
-    uint256 private constant INTRINSIC = 21_000;
-    uint256 private constant PER_DRAW = 51_000;
-    uint256 private constant PER_PROOF = 32_000;
-    uint256 private constant PER_SECOND_SEAT = 3000;
-    uint256 private constant PER_REFUSAL = 15_000;
-    // The message of zeros under three keys of the vectors; each wins a seat where two are expected.
-    uint256 private constant FIRST = 0;
-    uint256 private constant STEP = 5;
-    uint256 private constant KEYS = 3;
-
-    Drawing private _drawing;
-    string private _vectors;
-    bytes32 private _alpha;
-
+/// @notice SEAT with real proofs: seeds, stages, and who comes onto the list.
+contract DrawsTest is DrawSuite {
     function setUp() external {
-        _vectors = vm.readFile(string.concat(vm.projectRoot(), "/tests/vectors/vrf.json"));
-        _drawing = new Drawing();
+        // At most two seats for each of ten validators; seven of nine decide; fourteen are listed.
+        deployDrawn(9, 10);
     }
 
-    function test_gas__draws_of_one_seat_a_proof__are_within_the_budget() external {
-        _checkBudget(1, PER_PROOF);
+    /* THE SEED */
+
+    function test_seed__unknown_for_three_windows__everybody_sits() external {
+        openSeat();
+        uint40 deadline = uint40(vm.getBlockTimestamp()) + 3 * WINDOW;
+        SeatProof[] memory proofs = proveAll(0, 1);
+        vm.expectRevert(IRoundManager.NotSeeded.selector);
+        this.sendFrom(proofs);
+        advance(3 * WINDOW - 1);
+        vm.expectRevert(abi.encodeWithSelector(IRoundManager.SeedNotReady.selector, deadline));
+        manager.openSeats(taskId, 1);
+        advance(1);
+        vm.expectEmit(address(manager));
+        emit IRoundManager.SeatsOpened(taskId, 1, 0, 0);
+        manager.openSeats(taskId, 1);
+        assertEq(manager.getRound(taskId).seats, 0, "no committee");
+        assertTrue(phase() == Phase.Vote, "vote");
+        assertEq(manager.getBallot(taskId).voteClose, vm.getBlockTimestamp() + 30, "close");
+        voteFirst(6, Verdict.Approve);
+        assertTrue(phase() == Phase.Vote, "six of ten are no quorum");
+        voteAs(validators[6], makeVote(Verdict.Approve));
+        manager.settle(taskId);
+        assertTrue(outcome() == Outcome.Finalized, "outcome");
+        openSeeded("next");
+        assertEq(manager.getRound(taskId).seats, 9, "the next round draws again");
+        assertEq(drawOf().beacons, 0, "nobody led the draw before");
+        sendAll(0, 10);
+        _assertList(1023, 0);
     }
 
-    function test_gas__draws_of_two_seats_a_proof__are_within_the_budget() external {
-        _checkBudget(2, PER_PROOF + PER_SECOND_SEAT);
+    function test_seed__late_but_before_anybody_opened__still_draws() external {
+        openSeat();
+        advance(5 * WINDOW);
+        fixSeed("late");
+        assertTrue(phase() == Phase.Seat && manager.getRound(taskId).seats == 9, "drawn");
+        assertEq(manager.getBallot(taskId).openedAt, vm.getBlockTimestamp() + 4 * WINDOW, "stages count from the seed");
     }
 
-    function test_gas__proof_that_cannot_enter__reverts_before_it_is_verified() external {
-        Ticket[] memory tickets = _buildTickets(8);
-        Electorate memory electorate = Electorate(8, 8, 16, 2);
-        _drawing.start(1, 1);
-        uint256 refused = 0;
-        for (uint256 i = 0; i < 8; ++i) {
-            Ticket[] memory one = new Ticket[](1);
-            one[0] = tickets[i];
-            uint256 before = gasleft();
-            try _drawing.draw(_alpha, electorate, one) {}
-            catch (bytes memory reason) {
-                ++refused;
-                assertEq(bytes32(bytes4(reason)), bytes32(Drawing.NoSeat.selector), "reason");
-                assertLe(before - gasleft(), 15_000, "gas of a refusal");
+    function test_seed__known__is_fixed_once() external {
+        openRound();
+        vm.expectRevert(abi.encodeWithSelector(IRoundManager.WrongPhase.selector, Phase.Seat, Phase.Submit));
+        manager.openSeats(taskId, 1);
+        submitAll();
+        attestAll();
+        proposeAs(proposers[0], makeContent(1));
+        Draw memory expected;
+        (expected.round, expected.totalWeight) = (1, uint40(10 * WEIGHT));
+        (expected.pinnedBlock, expected.proposedAt) = (uint40(vm.getBlockNumber()) + 1, uint40(vm.getBlockTimestamp()));
+        assertEq(keccak256(abi.encode(drawOf())), keccak256(abi.encode(expected)), "draw");
+        vm.expectRevert(abi.encodeWithSelector(IRoundManager.WrongRound.selector, 1, 2));
+        manager.openSeats(taskId, 2);
+        advance(7);
+        fixSeed("seed");
+        (expected.isSeeded, expected.seededAt) = (true, uint40(vm.getBlockTimestamp()));
+        assertEq(keccak256(abi.encode(drawOf())), keccak256(abi.encode(expected)), "seeded");
+        vm.expectRevert(IRoundManager.AlreadySeeded.selector);
+        manager.openSeats(taskId, 1);
+        (, bytes32 seed,,) = manager.getDraw(taskId);
+        assertEq(seed, "seed", "seed");
+    }
+
+    /* THE LIST */
+
+    function test_list__all_proofs_in_a_bundle__holds_the_lowest_scores() external {
+        openSeeded("seed");
+        bytes32[] memory outputs = new bytes32[](10);
+        uint8[] memory places = new uint8[](10);
+        for (uint8 i = 0; i < 10; ++i) {
+            (places[i], outputs[i]) = (i, prover.computeOutput(secretOf(validators[i]), alpha()));
+        }
+        SeatProof[] memory proofs = proveAll(0, 10);
+        uint256 committee = _expectCommittee(listWon(1023, 0));
+        vm.expectEmit(address(manager));
+        emit IRoundManager.SeatsProven(taskId, 1, 0, places, outputs, committee);
+        send(proofs);
+        _assertList(1023, 0);
+        assertEq(countSeated(), 9, "seats");
+        for (uint256 i = 0; i < 10; ++i) {
+            assertLe(seatsOf(validators[i]), 2, "one third of the seats, but one");
+        }
+    }
+
+    function test_list__any_order__is_the_same() external {
+        for (uint256 turn = 0; turn < 4; ++turn) {
+            uint256 id = vm.snapshotState();
+            openSeeded(bytes32(turn + 1));
+            for (uint256 i = 0; i < 10; ++i) {
+                SeatProof[] memory proofs = one(proveFor(validators[turn % 2 == 0 ? 9 - i : (7 * i) % 10]));
+                // Some win nothing, some come too late: they are refused, and nothing else changes.
+                try this.sendFrom(proofs) {}
+                catch (bytes memory reason) {
+                    assertEq(bytes32(bytes4(reason)), bytes32(IRoundManager.NoSeat.selector), "reason");
+                }
             }
-        }
-        assertTrue(refused > 0 && refused < 8, "some enter, some do not");
-    }
-
-    function test_draw__same_member_twice__is_refused() external {
-        Ticket[] memory tickets = _buildTickets(2);
-        Electorate memory electorate = Electorate(2, 2, 16, 2);
-        _drawing.start(9, 1);
-        _drawing.draw(_alpha, electorate, tickets);
-        vm.expectRevert(abi.encodeWithSelector(Drawing.Duplicate.selector, tickets[0].member));
-        _drawing.draw(_alpha, electorate, tickets);
-    }
-
-    function test_draw__anothers_key__is_refused() external {
-        Ticket[] memory tickets = _buildTickets(2);
-        (tickets[0].key, tickets[0].proof) = (tickets[1].key, tickets[1].proof);
-        _drawing.start(9, 1);
-        vm.expectRevert(abi.encodeWithSelector(Drawing.WrongKey.selector, tickets[0].member));
-        _drawing.draw(_alpha, Electorate(2, 2, 16, 2), tickets);
-    }
-
-    function _checkBudget(uint256 cap, uint256 perProof) private {
-        uint256[5] memory capacities = [uint256(5), 9, 21, 32, 64];
-        uint256[5] memory proofs = [uint256(1), 5, 10, 32, 64];
-        for (uint256 i = 0; i < 5; ++i) {
-            for (uint256 j = 0; j < 5; ++j) {
-                (uint256 used, uint256 accepted) = _measure(capacities[i], proofs[j], cap);
-                uint256 budget = PER_DRAW + perProof * accepted + PER_REFUSAL * (proofs[j] - accepted);
-                assertLe(used, budget, "gas of a draw");
-                string memory name = string.concat("c = ", vm.toString(capacities[i]), ", seats a proof = ");
-                name = string.concat(name, vm.toString(cap), ", proofs = ", vm.toString(proofs[j]));
-                vm.snapshotValue("Draws", string.concat(name, ", seated = ", vm.toString(accepted)), used);
-            }
+            _assertList(1023, 0);
+            vm.revertToState(id);
         }
     }
 
-    function _measure(uint256 capacity, uint256 proofs, uint256 cap) private returns (uint256 used, uint256 accepted) {
-        Ticket[] memory tickets = _buildTickets(proofs);
-        // Two seats are expected of each member.
-        Electorate memory electorate = Electorate(proofs, proofs, 2 * proofs, cap);
-        _drawing.start(uint8(capacity), 0);
-        _drawing.draw(_alpha, electorate, _buildTickets(1));
-        _fill();
-        _drawing.start(uint8(capacity), 1);
-        bytes memory call = abi.encodeCall(Drawing.draw, (_alpha, electorate, tickets));
-        vm.cool(address(_drawing));
-        uint256 before = gasleft();
-        (bool isDone, bytes memory answer) = address(_drawing).call(call);
-        // A transaction pays for access to its target within the intrinsic gas.
-        used = before - gasleft() - 2600 + INTRINSIC + _priceCalldata(call);
-        assertTrue(isDone, "drawn");
-        accepted = abi.decode(answer, (uint256));
+    function test_list__same_proof_again__is_refused_or_skipped() external {
+        openSeeded("seed");
+        advance(3 * WINDOW);
+        SeatProof[] memory proofs = proveAll(0, 2);
+        send(one(proofs[0]));
+        bytes32 before = keccak256(abi.encode(listOf()));
+        vm.expectRevert(abi.encodeWithSelector(IRoundManager.NoSeat.selector, proofs[0].place));
+        this.sendFrom(one(proofs[0]));
+        proofs[1] = proofs[0];
+        vm.expectRevert(abi.encodeWithSelector(IRoundManager.NoSeat.selector, proofs[0].place));
+        this.sendFrom(proofs);
+        assertEq(keccak256(abi.encode(listOf())), before, "list");
+        proofs[1] = proveFor(validators[1]);
+        send(proofs);
+        _assertList(3, 3);
     }
 
-    /// @notice Write into every word of the heap, as earlier draws have.
-    function _fill() private {
-        // The heap follows the mapping of entries.
-        for (uint256 word = 1; word <= 17; ++word) {
-            vm.store(address(_drawing), bytes32(word), bytes32(type(uint256).max));
+    function test_leaders__next_draw__are_the_first_three_holders() external {
+        openDrawnVote("seed");
+        uint256[] memory list = listOf();
+        voteSeated(0, 10, Verdict.Approve);
+        manager.settle(taskId);
+        openSeat();
+        (uint256 expected, uint256 count, uint256 known) = (0, 0, 0);
+        for (uint256 i = 0; i < list.length && count < 3; ++i) {
+            uint256 place = list[i] % 64;
+            if ((known >> place) & 1 != 0) continue;
+            (known, expected) = (known | (1 << place), expected | ((place + 1) << (8 * count++)));
         }
+        assertEq(drawOf().beacons, expected, "beacons");
+        assertEq(drawOf().entries, 0, "entries");
+        SeatProof[] memory proofs = proveAll(0, 1);
+        vm.expectRevert(IRoundManager.NotSeeded.selector);
+        this.sendFrom(proofs);
     }
 
-    function _buildTickets(uint256 count) private returns (Ticket[] memory tickets) {
-        tickets = new Ticket[](count);
-        for (uint256 i = 0; i < count; ++i) {
-            uint256 index = FIRST + STEP * (i % KEYS);
-            Ticket memory ticket = tickets[i];
-            (ticket.key, _alpha, ticket.proof) = _load(index);
-            ticket.member = address(uint160(uint256(keccak256(abi.encode("member", i)))));
-            _drawing.register(ticket.member, 1, uint16(i), ticket.key);
+    /* STAGES */
+
+    function test_stages__committee_fills_in_the_second__vote_opens_at_its_end() external {
+        openSeeded("seed");
+        uint256 seeded = vm.getBlockTimestamp();
+        send(proveAll(0, 4));
+        uint256 first = listOf().length;
+        assertEq(first, listWon(15, 0).length, "first stage");
+        assertLe(first, 8, "not full");
+        assertEq(manager.getBallot(taskId).openedAt, seeded + 4 * WINDOW, "no stage has filled it");
+        advance(WINDOW);
+        send(proveAll(0, 9));
+        _assertList(511, 1);
+        assertLe(9, listOf().length, "full");
+        assertEq(manager.getBallot(taskId).openedAt, seeded + 2 * WINDOW, "opens");
+        assertEq(manager.getBallot(taskId).voteClose, seeded + 2 * WINDOW + 30, "closes");
+        advance(WINDOW - 1);
+        assertTrue(phase() == Phase.Seat, "the stage runs to its end");
+        advance(1);
+        assertTrue(phase() == Phase.Vote, "vote");
+        SeatProof[] memory late = one(proveFor(validators[9]));
+        vm.expectRevert(abi.encodeWithSelector(IRoundManager.WrongPhase.selector, Phase.Seat, Phase.Vote));
+        this.sendFrom(late);
+    }
+
+    function test_stages__filled__lower_scores_still_enter_until_its_end() external {
+        openSeeded("seed");
+        send(proveAll(0, 9));
+        uint256 opens = manager.getBallot(taskId).openedAt;
+        assertEq(opens, vm.getBlockTimestamp() + WINDOW, "filled in the first stage");
+        advance(WINDOW - 1);
+        uint256[] memory best = listWon(1 << 9, 0);
+        if (best.length != 0) send(one(proveFor(validators[9])));
+        _assertList(1023, 0);
+        assertEq(manager.getBallot(taskId).openedAt, opens, "no later stage");
+    }
+
+    function test_stages__later_stage__gives_a_validator_more_seats() external {
+        openSeeded("seed");
+        uint256 who = 10;
+        for (uint256 i = 0; i < 10; ++i) {
+            if (countWon(validators[i], 0) == 0) who = i;
         }
+        assertTrue(who != 10, "somebody wins nothing at first");
+        SeatProof[] memory proofs = one(proveFor(validators[who]));
+        vm.expectRevert(abi.encodeWithSelector(IRoundManager.NoSeat.selector, uint8(who)));
+        this.sendFrom(proofs);
+        advance(3 * WINDOW);
+        send(proofs);
+        assertEq(listOf().length, countWon(validators[who], 3), "the same proof wins later");
     }
 
-    function _load(uint256 index) private view returns (VrfKey memory key, bytes32 alpha, VrfProof memory proof) {
-        string memory place = string.concat(".valid[", vm.toString(index), "].call");
-        return abi.decode(vm.parseJsonBytes(_vectors, place), (VrfKey, bytes32, VrfProof));
+    function test_stages__quorum_after_the_last__votes_with_fewer_seats() external {
+        openSeeded("seed");
+        uint256 seeded = vm.getBlockTimestamp();
+        advance(4 * WINDOW - 1);
+        send(proveAll(0, 4));
+        assertEq(countSeated(), 8, "two each");
+        advance(1);
+        assertTrue(phase() == Phase.Vote, "eight of nine seats");
+        assertEq(manager.getBallot(taskId).voteClose, seeded + 4 * WINDOW + 30, "close");
+        voteSeated(0, 3, Verdict.Approve);
+        assertTrue(phase() == Phase.Vote, "six of nine are no quorum");
+        voteAs(validators[3], makeVote(Verdict.Approve));
+        manager.settle(taskId);
+        assertTrue(outcome() == Outcome.Finalized, "outcome");
     }
 
-    function _priceCalldata(bytes memory call) private pure returns (uint256 gas) {
-        for (uint256 i = 0; i < call.length; ++i) {
-            gas += call[i] == 0 ? 4 : 16;
+    function test_stages__too_few_seats__ends_without_a_committee() external {
+        openSeeded("seed");
+        advance(3 * WINDOW);
+        send(proveAll(0, 3));
+        assertEq(countSeated(), 6, "one short of a quorum");
+        advance(WINDOW - 1);
+        vm.expectRevert(abi.encodeWithSelector(IRoundManager.WrongPhase.selector, Phase.Settle, Phase.Seat));
+        manager.settle(taskId);
+        advance(1);
+        assertTrue(phase() == Phase.Settle, "settle");
+        _assertUnseated();
+    }
+
+    function test_stages__no_proof_at_all__ends_without_a_committee() external {
+        openSeeded("seed");
+        advance(4 * WINDOW);
+        Vote memory paper = makeVote(Verdict.Approve);
+        vm.expectRevert(abi.encodeWithSelector(IRoundManager.WrongPhase.selector, Phase.Vote, Phase.Settle));
+        this.voteFrom(validators[0], paper);
+        _assertUnseated();
+    }
+
+    function test_vote__in_seat__is_too_early() external {
+        openSeat();
+        Vote memory paper = makeVote(Verdict.Approve);
+        vm.expectRevert(abi.encodeWithSelector(IRoundManager.WrongPhase.selector, Phase.Vote, Phase.Seat));
+        this.voteFrom(validators[0], paper);
+    }
+
+    /* WHO MAY NOT */
+
+    function test_proof__of_a_new_or_unknown_validator__is_not_drawable() external {
+        openRound();
+        address late = addValidator("late");
+        submitAll();
+        attestAll();
+        proposeAs(proposers[0], makeContent(1));
+        fixSeed("seed");
+        SeatProof[] memory proofs = one(proveFor(late));
+        vm.expectRevert(abi.encodeWithSelector(IRoundManager.NotDrawable.selector, 10));
+        this.sendFrom(proofs);
+        proofs[0].place = 63;
+        vm.expectRevert(abi.encodeWithSelector(IRoundManager.NotDrawable.selector, 63));
+        this.sendFrom(proofs);
+        proofs[0].place = 255;
+        vm.expectRevert(abi.encodeWithSelector(IRoundManager.NotDrawable.selector, 255));
+        this.sendFrom(proofs);
+    }
+
+    function test_proof__of_one_who_left__is_not_drawable() external {
+        openSeeded("seed");
+        SeatProof[] memory proofs = one(proveFor(validators[2]));
+        vm.prank(validators[2]);
+        manager.leaveTask(taskId);
+        vm.expectRevert(abi.encodeWithSelector(IRoundManager.NotDrawable.selector, 2));
+        this.sendFrom(proofs);
+        (DrawKey memory known, address holder) = manager.getDrawKey(taskId, 2);
+        assertTrue(known.keyHash == 0 && holder == validators[2], "the place remembers who held it");
+    }
+
+    function test_proof__under_anothers_place_or_key__is_refused() external {
+        openSeeded("seed");
+        SeatProof memory proof = proveFor(validators[1]);
+        proof.place = 2;
+        vm.expectRevert(abi.encodeWithSelector(IRoundManager.WrongKey.selector, 2));
+        this.sendFrom(one(proof));
+        proof.key.parity ^= 1;
+        proof.place = 1;
+        vm.expectRevert(abi.encodeWithSelector(IRoundManager.WrongKey.selector, 1));
+        this.sendFrom(one(proof));
+    }
+
+    function test_proof__for_another_draw__is_invalid() external {
+        openSeeded("one seed");
+        SeatProof memory other = proveFor(validators[0]);
+        advance(4 * WINDOW);
+        manager.settle(taskId);
+        advance(10);
+        openSeeded("another seed");
+        // Everybody is admitted, so that only the proof can be at fault.
+        advance(3 * WINDOW);
+        vm.expectPartialRevert(VRF.VrfProofInvalid.selector);
+        this.sendFrom(one(other));
+        SeatProof memory forged = proveFor(validators[0]);
+        forged.proof.gammaX = other.proof.gammaX;
+        vm.expectPartialRevert(VRF.VrfProofInvalid.selector);
+        this.sendFrom(one(forged));
+        SeatProof[] memory pair = proveAll(0, 2);
+        pair[1].proof.s ^= 1;
+        vm.expectPartialRevert(VRF.VrfProofInvalid.selector);
+        this.sendFrom(pair);
+        assertEq(listOf().length, 0, "nothing is kept of a bundle that failed");
+    }
+
+    function test_proof__of_the_proposer__is_refused() external {
+        openRound();
+        submitAll();
+        attestAll();
+        advance(40);
+        proposeAs(validators[3], makeContent(1));
+        fixSeed("seed");
+        advance(3 * WINDOW);
+        SeatProof[] memory proofs = one(proveFor(validators[3]));
+        vm.expectRevert(abi.encodeWithSelector(IRoundManager.OwnProposal.selector, validators[3]));
+        this.sendFrom(proofs);
+        send(proveAll(4, 4));
+        assertEq(countSeated(), 8, "the others sit");
+    }
+
+    function test_bundle__empty_or_too_long_or_for_another_round__is_refused() external {
+        openSeeded("seed");
+        vm.expectRevert(abi.encodeWithSelector(IRoundManager.InvalidBundle.selector, 0));
+        this.sendFrom(new SeatProof[](0));
+        vm.expectRevert(abi.encodeWithSelector(IRoundManager.InvalidBundle.selector, 33));
+        this.sendFrom(new SeatProof[](33));
+        SeatProof[] memory proofs = proveAll(0, 1);
+        vm.expectRevert(abi.encodeWithSelector(IRoundManager.WrongRound.selector, 1, 2));
+        manager.proveSeats(taskId, 2, proofs);
+    }
+
+    /* INTERNAL */
+
+    function _assertUnseated() private {
+        uint256 available = rewards.getBudget(taskId).available;
+        manager.settle(taskId);
+        assertTrue(outcome() == Outcome.AbortedNoCommittee, "outcome");
+        assertEq(registry.getAgent(proposers[0]).locked, 0, "bond given back");
+        assertEq(stakeOf(proposers[0]), STAKE, "proposer's stake");
+        for (uint256 i = 0; i < 10; ++i) {
+            assertEq(stakeOf(validators[i]), STAKE, "stake");
+        }
+        assertEq(rewards.getBudget(taskId).available, available + RESERVE, "reserve is back");
+        assertEq(uint256(manager.getTaskStatus(taskId).abortStreak), 1, "streak");
+        assertEq(token.balanceOf(BURNED), 0, "burned");
+    }
+
+    function _assertList(uint256 set, uint256 stage) private view {
+        uint256[] memory expected = listWon(set, stage);
+        uint256[] memory list = listOf();
+        uint256 most = Committees.capacity(committeeSize);
+        assertEq(list.length, expected.length < most ? expected.length : most, "length");
+        for (uint256 i = 0; i < list.length; ++i) {
+            assertEq(list[i], expected[i], "seat");
+        }
+        (,,, uint256 committee) = manager.getDraw(taskId);
+        assertEq(committee, _expectCommittee(expected), "committee");
+    }
+
+    function _expectCommittee(uint256[] memory sorted) private view returns (uint256 committee) {
+        for (uint256 i = 0; i < sorted.length && i < committeeSize; ++i) {
+            committee += 1 << (4 * (sorted[i] % 64));
         }
     }
 }

@@ -1,101 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {SeatHeap, SeatHeaps} from "../../contracts/libraries/SeatHeaps.sol";
 import {Electorate, Sortition} from "../../contracts/libraries/Sortition.sol";
 import {Cheats} from "./Cheats.sol";
 
 /// @notice Sortition against the Python implementation and its own rules.
 contract SortitionTest is Cheats {
-    using SeatHeaps for SeatHeap;
-
-    uint256 private constant HEAPS = 6;
-
-    SeatHeap private _heap;
     string private _vectors;
 
     function setUp() external {
         _vectors = vm.readFile(string.concat(vm.projectRoot(), "/tests/vectors/sortition.json"));
     }
-
-    /* HEAPS */
-
-    function test_heap__vector__equals_python_after_each_insertion() external {
-        for (uint256 i = 0; i < HEAPS; ++i) {
-            string memory place = string.concat(".heaps[", vm.toString(i), "]");
-            uint256 capacity = vm.parseJsonUint(_vectors, string.concat(place, ".capacity"));
-            uint256 candidates = vm.parseJsonUint(_vectors, string.concat(place, ".candidates"));
-            assertEq(
-                _foldHeap(capacity, candidates), vm.parseJsonBytes32(_vectors, string.concat(place, ".digest")), place
-            );
-        }
-    }
-
-    /// @dev The words start dirty: each run finds what the one before left.
-    function test_heap__random_seats__keeps_the_lowest(uint256 seed, uint8 capacity_, uint8 candidates_) external {
-        uint256 capacity = bound(capacity_, 0, 64);
-        uint256 candidates = bound(candidates_, 0, 130);
-        for (uint256 word = 0; word < 17; ++word) {
-            _heap.words[word] = uint256(keccak256(abi.encode(seed, "dirt", word)));
-        }
-        _heap.start(uint8(capacity), uint176(seed));
-        uint256[] memory seats = new uint256[](candidates);
-        for (uint256 i = 0; i < candidates; ++i) {
-            seats[i] = Sortition.computeSeat(bytes32(seed), i, i % 5);
-            bool canEnter = SeatHeaps.canEnter(_heap.words[0], seats[i]);
-            assertTrue(_heap.insert(seats[i]) == canEnter, "insert does what canEnter said");
-        }
-        uint256 head = _heap.words[0];
-        assertEq(SeatHeaps.getNote(head), uint176(seed), "note");
-        assertEq(SeatHeaps.getCapacity(head), capacity, "capacity");
-        uint256 count = candidates < capacity ? candidates : capacity;
-        assertEq(SeatHeaps.getCount(head), count, "count");
-        _sort(seats);
-        for (uint256 i = 0; i < count; ++i) {
-            assertTrue(_contains(seats[i], count), "each of the lowest is there");
-        }
-    }
-
-    function test_is_held_by__seats__are_their_members_alone(uint256 seed) external {
-        _heap.start(21, 0);
-        for (uint256 i = 0; i < 21; ++i) {
-            _heap.insert(Sortition.computeSeat(bytes32(seed), i, i % 4));
-        }
-        uint256[4] memory held;
-        for (uint256 node = 0; node < 21; ++node) {
-            held[uint16(_heap.getSeat(node))] |= 1 << node;
-        }
-        for (uint256 member = 0; member < 4; ++member) {
-            assertTrue(_heap.isHeldBy(held[member], member), "own seats");
-            assertTrue(!_heap.isHeldBy(held[member] | held[(member + 1) % 4], member), "another's seat as well");
-            assertTrue(!_heap.isHeldBy(held[member] | (1 << 21), member), "a node beyond the last");
-            assertTrue(!_heap.isHeldBy(0, member), "none");
-        }
-    }
-
-    function test_gas__insertions_into_used_words__are_within_the_budget() external {
-        uint256[4] memory capacities = [uint256(5), 9, 21, 64];
-        for (uint256 i = 0; i < 4; ++i) {
-            uint256 capacity = capacities[i];
-            for (uint256 word = 0; word < 17; ++word) {
-                _heap.words[word] = type(uint256).max;
-            }
-            _heap.start(uint8(capacity), 0);
-            uint256 most = 0;
-            for (uint256 seat = 3 * capacity; seat > 0; --seat) {
-                // Descending seats take the longest way; each call is as a transaction of its own.
-                vm.cool(address(this));
-                uint256 before = gasleft();
-                _heap.insert(seat);
-                uint256 used = before - gasleft();
-                if (used > most) most = used;
-            }
-            vm.snapshotValue("Sortition", string.concat("dearest insertion, c = ", vm.toString(capacity)), most);
-            assertLe(most, 25_000, "gas of an insertion");
-        }
-    }
-
-    /* DRAWS */
 
     function test_draws__ten_thousand_cases__equal_python() external view {
         uint256 cases = vm.parseJsonUint(_vectors, ".cases");
@@ -167,26 +82,6 @@ contract SortitionTest is Cheats {
         }
     }
 
-    function _foldHeap(uint256 capacity, uint256 candidates) private returns (bytes32 digest) {
-        _heap.start(uint8(capacity), 7);
-        for (uint256 i = 0; i < candidates; ++i) {
-            _heap.insert(Sortition.computeSeat(bytes32(i), capacity, i));
-            uint256 count = SeatHeaps.getCount(_heap.words[0]);
-            uint256[] memory seats = new uint256[](count);
-            for (uint256 node = 0; node < count; ++node) {
-                seats[node] = _heap.getSeat(node);
-            }
-            digest = keccak256(abi.encodePacked(digest, seats));
-        }
-    }
-
-    function _contains(uint256 seat, uint256 count) private view returns (bool) {
-        for (uint256 node = 0; node < count; ++node) {
-            if (_heap.getSeat(node) == seat) return true;
-        }
-        return false;
-    }
-
     function _compute(uint256 number) private pure returns (uint256 seats, uint256 exponential, uint256 seat) {
         bytes32 hashed = keccak256(abi.encode(number));
         uint256 random = uint256(hashed);
@@ -203,13 +98,5 @@ contract SortitionTest is Cheats {
         uint256 rate = ((electorate.expected * weight) << 64) / (electorate.total == 0 ? 1 : electorate.total);
         exponential = Sortition.computeExp(rate % (1 << 80));
         seat = Sortition.computeSeat(output, number % 7, number % (1 << 16));
-    }
-
-    function _sort(uint256[] memory seats) private pure {
-        for (uint256 i = 1; i < seats.length; ++i) {
-            for (uint256 j = i; j > 0 && seats[j - 1] > seats[j]; --j) {
-                (seats[j - 1], seats[j]) = (seats[j], seats[j - 1]);
-            }
-        }
     }
 }

@@ -3,6 +3,7 @@ pragma solidity ^0.8.37;
 
 import {VRF, VrfFault, VrfKey, VrfProof} from "../../contracts/libraries/VRF.sol";
 import {Cheats} from "./Cheats.sol";
+import {Prover} from "./Prover.sol";
 
 /// @notice The library behind calls, as a contract would use it.
 contract Verifier {
@@ -84,6 +85,21 @@ contract VRFTest is Cheats {
             assertEq(_verifier.computeOutput(proof), output, place);
             bytes memory encoded = vm.parseJsonBytes(_vectors, string.concat(place, ".public_key"));
             assertEq(_verifier.hashKey(key), keccak256(encoded), place);
+        }
+    }
+
+    /// @dev Outputs are unique, whatever the nonce.
+    function test_prover__vector__gives_a_valid_proof_of_the_same_output() external {
+        Prover prover = new Prover();
+        for (uint256 i = 0; i < VALID; ++i) {
+            string memory place = string.concat(".valid[", vm.toString(i), "]");
+            uint256 secret = uint256(vm.parseJsonBytes32(_vectors, string.concat(place, ".secret_key")));
+            bytes32 alpha = vm.parseJsonBytes32(_vectors, string.concat(place, ".alpha"));
+            prover.load(secret);
+            (VrfKey memory key, VrfProof memory proof) = prover.prove(secret, alpha);
+            bytes32 output = vm.parseJsonBytes32(_vectors, string.concat(place, ".output"));
+            assertEq(_verifier.verify(key, alpha, proof), output, place);
+            assertEq(prover.computeOutput(secret, alpha), output, place);
         }
     }
 

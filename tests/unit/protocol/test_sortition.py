@@ -145,18 +145,6 @@ def test_seat__score_and_member__share_64_bits(data, index, member):
     assert sortition.compute_seat(data, index + 1, member) != seat
 
 
-@given(
-    seats=st.lists(st.integers(0, 2**64 - 1), max_size=120, unique=True),
-    capacity=st.integers(0, 64),
-)
-def test_heap__any_seats__keeps_the_lowest(seats, capacity):
-    heap: tuple[int, ...] = ()
-    for seat in seats:
-        heap = sortition.insert_seat(heap, seat, capacity)
-        assert all(heap[(node - 1) // 4] >= heap[node] for node in range(1, len(heap)))
-    assert tuple(sorted(heap)) == sortition.select_committee(seats, capacity)
-
-
 def test_draw_message__abi__is_the_contracts():
     types = ["string", "uint256", "address", "uint64", "uint32", "uint8", "uint8", "bytes32"]
     values = ["flchain.vrf.v1", 31337, REGISTRY, 1, 2, 3, 4, b"\x05" * 32]
@@ -300,7 +288,7 @@ def test_bad_quorum__drawn_with_a_third_malicious__has_its_probability(seats):
             data = output("bad", seats, draw, member)
             won = sortition.count_seats(electorate, 1, data)
             candidates += [sortition.compute_seat(data, index, member) for index in range(won)]
-        committee = sortition.select_committee(candidates, seats)
+        committee = sorted(candidates)[:seats]
         malicious = sum(sortition.get_member(seat) < members // 3 for seat in committee)
         bad += malicious >= compute_quorum(seats)
     probability = stats.binom.sf(compute_quorum(seats) - 1, seats, 1 / 3)
