@@ -101,7 +101,24 @@ contract DrawKeysTest is DrawSuite {
         vm.stopPrank();
     }
 
-    function test_place__left_and_taken_again__keeps_penalties_of_its_holder_alone() external {
+    function test_refresh__by_another_without_cause__is_refused() external {
+        address account = validators[4];
+        vm.expectRevert(abi.encodeWithSelector(ITasks.NothingToRefresh.selector, account));
+        manager.refreshDrawKey(taskId, account);
+        vm.startPrank(account);
+        registry.increaseStake(1 ether);
+        vm.stopPrank();
+        // More weight is the validator's to claim: until it counts it would not be drawn.
+        vm.expectRevert(abi.encodeWithSelector(ITasks.NothingToRefresh.selector, account));
+        manager.refreshDrawKey(taskId, account);
+        vm.prank(account);
+        manager.refreshDrawKey(taskId, account);
+        vm.prank(address(manager));
+        registry.punishSilence(account);
+        manager.refreshDrawKey(taskId, account);
+    }
+
+    function test_place__left_and_taken_again__has_no_penalties() external {
         openDrawnVote("seed");
         vm.warp(manager.getBallot(taskId).voteClose);
         manager.settle(taskId);
@@ -112,7 +129,7 @@ contract DrawKeysTest is DrawSuite {
         manager.leaveTask(taskId);
         manager.enrol(taskId, VALIDATOR);
         assertEq(manager.getMember(taskId, account).place, who, "same place");
-        assertEq(keyOf(account).penalties, 1, "they come back with him");
+        assertEq(keyOf(account).penalties, 0, "an enrolment begins without");
         manager.leaveTask(taskId);
         vm.stopPrank();
         address newcomer = addValidator("newcomer");
@@ -186,6 +203,7 @@ contract DrawKeysTest is DrawSuite {
             manager.leaveTask(taskId);
             _parts[who] = Part(0, 0);
         } else if (isEnrolled) {
+            vm.prank(account);
             manager.refreshDrawKey(taskId, account);
             _parts[who] = Part(stakeOf(account) * 1000 / 20 ether, epoch + 2);
         } else {

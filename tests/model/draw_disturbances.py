@@ -110,7 +110,8 @@ def refresh_draw_key(scene: Scene) -> Command:
         if is_enrolled(member) and member.role == Role.VALIDATOR
     ]
     validator = scene.rng.choice([*enrolled * 3, scene.pick_actor()])
-    return scene.pick_actor(), calls.RefreshDrawKey(task_id, validator)
+    sender = scene.rng.choice([validator, validator, scene.pick_actor()])
+    return sender, calls.RefreshDrawKey(task_id, validator)
 
 
 def open_seats(scene: Scene) -> Command:
