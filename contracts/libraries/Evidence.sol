@@ -3,9 +3,10 @@ pragma solidity ^0.8.37;
 
 import {IRoundManager} from "../interfaces/IRoundManager.sol";
 import {Page, Suite} from "../types/Book.sol";
-import {Audit, Member, SignedVote} from "../types/Types.sol";
+import {Audit, Member, Phase, SignedVote} from "../types/Types.sol";
 import {Committees} from "./Committees.sol";
 import {Digests} from "./Digests.sol";
+import {RoundState} from "./RoundState.sol";
 import {Seats} from "./Seats.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
@@ -50,7 +51,8 @@ library Evidence {
     function audit(Page storage page, Suite calldata suite, uint64 taskId, Audit calldata finding) external {
         uint256 weight = _requireAuditor(page, taskId, finding);
         bytes32 key = Digests.roundKey(address(this), taskId, finding.round);
-        bytes32 id = keccak256(abi.encode(key, finding));
+        // Seats are added up within one draw alone.
+        bytes32 id = keccak256(abi.encode(key, finding, page.draw.round, page.draw.attempt));
         uint256 place = page.members[msg.sender].place;
         // Lowest byte: seats so far; above it a bit for each place.
         uint256 tally = page.audits[id];
@@ -83,9 +85,7 @@ library Evidence {
         bytes32 offence,
         address reporter
     ) private {
-        if (page.members[validator].role != Seats.VALIDATOR) {
-            revert IRoundManager.NotEntitled(validator);
-        }
+        if (page.members[validator].role == 0) revert IRoundManager.NotEntitled(validator);
         if (page.offences[offence]) revert IRoundManager.AlreadyPunished(validator);
         page.offences[offence] = true;
         emit IRoundManager.OffencePunished(taskId, validator, offence, reporter);
@@ -99,7 +99,9 @@ library Evidence {
         returns (uint256 weight)
     {
         Member memory member = page.members[msg.sender];
-        bool isDrawn = page.round.seats != 0 && page.draw.isSeeded && member.role == Seats.VALIDATOR;
+        // During SEAT a place on the list may still be lost.
+        bool isSettled = page.draw.isSeeded && RoundState.getPhase(page) != Phase.Seat;
+        bool isDrawn = page.round.seats != 0 && isSettled && member.role == Seats.VALIDATOR;
         weight = isDrawn ? Committees.weightOf(page.committee, member.place) : 0;
         bool isHolder = page.holders[member.place] == msg.sender;
         if (weight == 0 || !isHolder) revert IRoundManager.NotEntitled(msg.sender);

@@ -19,6 +19,7 @@ contract ChainSeeds is ISeedSource {
 
     /// @notice The only contract whose draws this serves.
     IRoundManager public immutable MANAGER;
+    uint32 private immutable EPOCH_LENGTH;
 
     mapping(bytes32 draw => bytes32 seed) private _seeds;
     mapping(uint64 taskId => bytes32 seed) private _last;
@@ -36,8 +37,10 @@ contract ChainSeeds is ISeedSource {
     error UnknownBeacon(uint256 rank);
 
     /// @param manager The round manager's (predicted) address.
-    constructor(IRoundManager manager) {
+    /// @param epoch Length of an epoch in seconds.
+    constructor(IRoundManager manager, uint32 epoch) {
         MANAGER = manager;
+        EPOCH_LENGTH = epoch;
     }
 
     /// @notice Fix the seed of a task's newest draw from a beacon's output; anybody may send it.
@@ -51,7 +54,10 @@ contract ChainSeeds is ISeedSource {
         uint256 place = uint8(draw.beacons >> (8 * rank));
         if (place == 0) revert UnknownBeacon(rank);
         (DrawKey memory known,) = MANAGER.getDrawKey(taskId, uint8(place - 1));
-        if (known.keyHash == 0 || known.keyHash != bytes20(VRF.hashKey(key))) revert UnknownBeacon(rank);
+        // Nobody may take another key once the hash that it is to prove is known.
+        bool isInForce = uint256(known.activeFrom) * EPOCH_LENGTH <= draw.proposedAt;
+        bool isKey = known.keyHash != 0 && known.keyHash == bytes20(VRF.hashKey(key));
+        if (!isKey || !isInForce) revert UnknownBeacon(rank);
         bytes32 output = VRF.verify(key, beaconMessage(taskId, draw), proof);
         _fix(taskId, draw, rank, keccak256(abi.encode("flchain.seed.v1.chain", _key(taskId, draw), output)));
     }

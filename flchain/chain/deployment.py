@@ -113,7 +113,7 @@ def deploy_suite(
     registry = suite.deploy("AgentRegistry", stake_token, manager, *terms)
     models = suite.deploy("ModelRegistry", manager)
     rewards = suite.deploy("RewardDistributor", stake_token, manager)
-    seeds = suite.deploy("ChainSeeds", manager)
+    seeds = suite.deploy("ChainSeeds", manager, network.epoch_length)
     if suite.deploy("RoundManager", registry, models, rewards, seeds) != manager:
         raise AdapterError(
             f"another transaction of {deployer.address} came in between: deploy again, alone",

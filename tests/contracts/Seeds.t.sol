@@ -23,7 +23,7 @@ contract ChainSeedsTest is DrawSuite {
     }
 
     function deploySeeds(IRoundManager predicted) internal override returns (ISeedSource) {
-        return new ChainSeeds(predicted);
+        return new ChainSeeds(predicted, EPOCH);
     }
 
     function test_start__first_draw__takes_the_pinned_blocks_hash() external {

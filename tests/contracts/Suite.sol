@@ -58,7 +58,7 @@ abstract contract Suite is Cheats {
 
     /// @notice Deploy where seeds come from, in one creation.
     function deploySeeds(IRoundManager predicted) internal virtual returns (ISeedSource) {
-        return new ChainSeeds(predicted);
+        return new ChainSeeds(predicted, EPOCH);
     }
 
     /// @notice Register a holder of tokens under one role.

@@ -99,8 +99,9 @@ class DrawTraces:
         """Add an auditor's seats to the lowest byte, and the bit of its place above it."""
         finding, book = event.finding, state.books[event.task_id]
         key = get_round_key(state.config, event.task_id, finding.round)
+        draw = (book.draw.round, book.draw.attempt)
         values = (finding.round, finding.attempt, finding.validator, finding.claimed, finding.found)
-        named = Digest(keccak(encode(_AUDIT_TYPES, (key, *values))))
+        named = Digest(keccak(encode(_AUDIT_TYPES, (key, *values, *draw))))
         place = book.members[event.auditor].place
         tally = self.audits.get((event.task_id, named), 0) | 1 << _PLACES_SHIFT + place
         self.audits[event.task_id, named] = tally + get_weight(book, event.auditor)

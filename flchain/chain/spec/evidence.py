@@ -7,6 +7,7 @@ from eth_utils.crypto import keccak
 
 from flchain.chain.spec import penalties
 from flchain.chain.spec.committees import get_weight, pack_committee
+from flchain.chain.spec.rounds import get_phase
 from flchain.chain.spec.signatures import verify_signed
 from flchain.chain.spec.state import Book, Env, State, get_book, get_round_key
 from flchain.crypto.signing import expand_signature
@@ -22,7 +23,7 @@ from flchain.protocol.reverts import (
     NotEntitled,
     SignatureInvalid,
 )
-from flchain.protocol.types import ZERO_ADDRESS, Address, Digest, Role, TaskId
+from flchain.protocol.types import ZERO_ADDRESS, Address, Digest, Phase, Role, TaskId
 
 AUDITED_IN = 10
 """One vote in so many is audited."""
@@ -62,10 +63,13 @@ def process_audit_vote(state: State, env: Env, call: AuditVote) -> list[Event]:
     """
     finding = call.finding
     book = get_book(state, call.task_id)
+    verify_settled(state, env, call.task_id)
     place, weight = verify_auditor(book, env.sender)
     key = get_round_key(state.config, call.task_id, finding.round)
     verify_finding(book, key, finding)
-    if place in (known := book.audits.get(finding, {})):
+    # Seats are added up within one draw alone.
+    audit = (finding, book.draw.round, book.draw.attempt)
+    if place in (known := book.audits.get(audit, {})):
         raise AlreadyAudited(env.sender)
     auditors = {**known, place: weight}
     punished: list[Event] = []
@@ -74,9 +78,15 @@ def process_audit_vote(state: State, env: Env, call: AuditVote) -> list[Event]:
         types = ("bytes32", "uint8", "address", "string")
         offence = Digest(keccak(encode_abi(types, values)))
         punished = punish(state, call.task_id, finding.validator, offence, ZERO_ADDRESS)
-    book.audits[finding] = auditors
+    book.audits[audit] = auditors
     audited = VoteAudited(call.task_id, finding.round, finding.validator, env.sender, finding)
     return [audited, *punished]
+
+
+def verify_settled(state: State, env: Env, task_id: TaskId) -> None:
+    """Raise NotEntitled during SEAT, when a place on the list may still be lost."""
+    if get_phase(state, task_id, env.time) == Phase.SEAT:
+        raise NotEntitled(env.sender)
 
 
 def verify_auditor(book: Book, auditor: Address) -> tuple[int, int]:
@@ -103,7 +113,7 @@ def punish(
 ) -> list[Event]:
     """Punish an offence, once."""
     book = get_book(state, task_id)
-    if book.members.get(validator, Member()).role != Role.VALIDATOR:
+    if book.members.get(validator, Member()).role == 0:
         raise NotEntitled(validator)
     if offence in book.offences:
         raise AlreadyPunished(validator)

@@ -104,7 +104,11 @@ def process_start_seed(state: State, env: Env, call: StartSeed) -> list[Event]:
 
 
 def process_reveal_seed(state: State, env: Env, call: RevealSeed) -> list[Event]:
-    """Fix a seed from a beacon's output; anybody may send it, in its rank's window."""
+    """Fix a seed from a beacon's output; anybody may send it, in its rank's window.
+
+    The key must have been in force when the proposal was recorded: nobody may take another one
+    once the hash that it is to prove is known.
+    """
     draw = verify_unseeded(state, call.task_id)
     book = get_book(state, call.task_id)
     window = book.task.seat_window
@@ -113,7 +117,9 @@ def process_reveal_seed(state: State, env: Env, call: RevealSeed) -> list[Event]
         raise NotYourTurn(call.rank)
     place = draw.beacons >> 8 * call.rank & 0xFF
     known = book.draw_keys.get(place - 1, DrawKey())
-    if place == 0 or not any(known.key_hash) or hash_key(call.key)[:20] != known.key_hash:
+    is_key = any(known.key_hash) and hash_key(call.key)[:20] == known.key_hash
+    is_in_force = known.active_from * state.config.epoch_length <= draw.proposed_at
+    if place == 0 or not is_key or not is_in_force:
         raise UnknownBeacon(call.rank)
     message = get_beacon_message(state, env, call.task_id)
     output = verify_hinted(call.key, message, call.proof)

@@ -161,7 +161,7 @@ class Book:
     """Who holds a place, or held it last."""
     offences: set[Digest] = field(default_factory=set)
     """Offences that were punished."""
-    audits: dict[Audit, dict[int, int]] = field(default_factory=dict)
+    audits: dict[tuple[Audit, RoundId, int], dict[int, int]] = field(default_factory=dict)
     """Per finding about an earlier vote: the places that share it, with their seats then."""
     total_weight: int = 0
     """Weight of all validators when the newest round opened."""

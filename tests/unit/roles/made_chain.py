@@ -103,7 +103,7 @@ class RecordingLedger(MemoryLedger):
             "AgentRegistry": (at.token, at.round_manager, *terms),
             "ModelRegistry": (at.round_manager,),
             "RewardDistributor": (at.token, at.round_manager),
-            "ChainSeeds": (at.round_manager,),
+            "ChainSeeds": (at.round_manager, config.epoch_length),
             "RoundManager": (
                 at.agent_registry,
                 at.model_registry,
