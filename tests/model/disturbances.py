@@ -264,7 +264,7 @@ MEDDLING: dict[Phase, tuple[Draw, ...]] = {
     Phase.SUBMIT: (submit,),
     Phase.ATTEST: (attest, attest, at_random(attest_bundle)),
     Phase.PROPOSE: (propose, propose, propose_as_validator),
-    Phase.SEAT: (open_seats, prove_seats, prove_seats, prove_too_early, start_seed, reveal_seed),
+    Phase.SEAT: (open_seats, *[prove_seats] * 4, prove_too_early, start_seed, reveal_seed),
     Phase.VOTE: (
         audit_vote,
         vote,
@@ -293,7 +293,7 @@ GROUPS: list[tuple[int, tuple[Draw, ...]]] = [
             replace_validator,
         ),
     ),
-    (2, (report_double_vote, report_earlier_vote, audit_vote, audit_vote)),
+    (4, (report_double_vote, *[report_earlier_vote] * 3, audit_vote, audit_vote)),
     (2, (open_seats, prove_seats, start_seed, reveal_seed)),
     (
         5,

@@ -66,6 +66,8 @@ def set_guardian(scene: Scene) -> Command:
 def announce_recovery(scene: Scene) -> Command | None:
     """Let a guardian announce a key, or somebody who is none."""
     guarded = list(scene.state.guardians.items())
+    if not guarded and scene.rng.random() < 0.8:
+        return set_guardian(scene)
     if not guarded or scene.rng.random() < 0.1:
         agent, guardian = scene.pick_actor(), scene.pick_actor()
     else:
@@ -75,11 +77,15 @@ def announce_recovery(scene: Scene) -> Command | None:
     return guardian, calls.AnnounceRecovery(agent, *pick_possession(scene, agent))
 
 
-def cancel_recovery(scene: Scene) -> Command:
+def cancel_recovery(scene: Scene) -> Command | None:
+    if not scene.state.recoveries and scene.rng.random() < 0.8:
+        return announce_recovery(scene)
     return pick_recovering(scene), calls.CancelRecovery()
 
 
-def execute_recovery(scene: Scene) -> Command:
+def execute_recovery(scene: Scene) -> Command | None:
+    if not scene.state.recoveries and scene.rng.random() < 0.7:
+        return announce_recovery(scene)
     return scene.pick_actor(), calls.ExecuteRecovery(pick_recovering(scene))
 
 
@@ -97,7 +103,7 @@ def recover(scene: Scene) -> Command | None:
     if due:
         return scene.pick_actor(), calls.ExecuteRecovery(scene.rng.choice(due))
     if scene.state.recoveries:
-        return execute_recovery(scene) if scene.rng.random() < 0.4 else None
+        return scene.rng.choice([execute_recovery, cancel_recovery])(scene)
     return announce_recovery(scene) if scene.state.guardians else set_guardian(scene)
 
 
@@ -152,7 +158,7 @@ def prove_seats(scene: Scene) -> Command | None:
 def build_odd_claim(scene: Scene, task_id: TaskId, place: int) -> SeatProof:
     """Return a claim to seats that is right, another's, or wrong."""
     claim = build_claim(scene, task_id, place)
-    if claim is not None and scene.rng.random() < 0.6:
+    if claim is not None and scene.rng.random() < 0.4:
         return claim
     owner = (NAME_OF[scene.pick_actor("v")], 0)
     proven = disturb(scene, owner, get_alpha(scene, task_id))
@@ -185,7 +191,7 @@ def report_double_vote(scene: Scene) -> Command:
 
 def report_earlier_vote(scene: Scene) -> Command:
     """Report an offence in an attempt that nobody ever saw, as signatures alone count."""
-    if scene.reports and scene.rng.random() < 0.4:
+    if scene.reports and scene.rng.random() < 0.6:
         return scene.pick_actor(), scene.rng.choice(scene.reports)
     task_id, validator = scene.pick_task(), scene.pick_actor("v")
     number, attempt = RoundId(1), scene.rng.choice([0, 1, 7])
@@ -249,10 +255,12 @@ def replace_validator(scene: Scene) -> Command | None:
     for task_id, book in scene.state.books.items():
         if not book.task.committee:
             continue
+        # Who is no validator has no key.
+        prefix = scene.rng.choice("vva")
         outside = [
             address
             for name, address in ADDRESSES.items()
-            if name.startswith("v") and not is_enrolled(book.members.get(address, Member()))
+            if name.startswith(prefix) and not is_enrolled(book.members.get(address, Member()))
         ]
         if outside:
             return scene.rng.choice(outside), calls.Enrol(task_id, Role.VALIDATOR)

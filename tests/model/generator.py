@@ -58,8 +58,8 @@ def draw_pause(scene: Scene) -> int:
     phase = rounds.get_phase(scene.state, scene.pick_task(), scene.now)
     if phase == Phase.SEAT and draw < 0.2:
         return _get_wait(scene)
-    if phase in {Phase.NONE, Phase.ENDED} and draw < 0.05:
-        return max([0, *(due - scene.time for due in _get_recoveries(scene))])
+    if phase in {Phase.NONE, Phase.ENDED} and draw < 0.1 and (due := _get_recoveries(scene)):
+        return max(max(due) - scene.time - scene.rng.choice([0, 0, 1]), 0)
     if draw < 0.9:
         return scene.rng.choice([0, 0, 1, 1, 2])
     if draw < 0.95:
