@@ -105,7 +105,7 @@ contract RoundManager is Rounds {
             taskId: taskId,
             round: round,
             openedAt: current.openedAt,
-            isDrawn: current.seats != 0,
+            committee: current.seats == 0 ? Committees.EVERYBODY : page.committee,
             proposalId: page.proposal.proposalId,
             ballot: ballot,
             validator: msg.sender,
@@ -121,7 +121,7 @@ contract RoundManager is Rounds {
         Page storage page = _book.pages[taskId];
         BallotWord ballot = _requireVote(page, round);
         uint256 openedAt = page.round.openedAt;
-        bool isDrawn = page.round.seats != 0;
+        uint256 committee = page.round.seats == 0 ? Committees.EVERYBODY : page.committee;
         bytes32 proposalId = page.proposal.proposalId;
         bytes32 key = Digests.roundKey(address(this), taskId, round);
         bytes32 domain = _domainSeparatorV4();
@@ -135,7 +135,7 @@ contract RoundManager is Rounds {
                 taskId: taskId,
                 round: round,
                 openedAt: openedAt,
-                isDrawn: isDrawn,
+                committee: committee,
                 proposalId: proposalId,
                 ballot: ballot,
                 validator: validator,
@@ -199,7 +199,7 @@ contract RoundManager is Rounds {
         uint256 taskId,
         uint256 round,
         uint256 openedAt,
-        bool isDrawn,
+        uint256 committee,
         bytes32 proposalId,
         BallotWord ballot,
         address validator,
@@ -221,7 +221,7 @@ contract RoundManager is Rounds {
             if (validator == page.proposal.proposer) revert OwnProposal(validator);
             return ballot;
         }
-        uint256 weight = isDrawn ? Committees.weightOf(page.committee, place) : 1;
+        uint256 weight = Committees.weightOf(committee, place);
         if (weight == 0) revert NotEntitled(validator);
         counted = Tallies.count(ballot, page.rejects, place, weight, paper);
         emit VoteCast(uint64(taskId), uint32(round), validator, ballot.attempt(), paper);

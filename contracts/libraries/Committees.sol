@@ -18,6 +18,8 @@ library Committees {
     uint256 private constant COUNT_BITS = 4;
     uint256 private constant COUNT = 15;
     uint256 internal constant PLACES = 64;
+    /// @notice A committee in which every place holds one seat.
+    uint256 internal constant EVERYBODY = type(uint256).max / COUNT;
 
     /// @notice Record the first `count` seats of a list.
     function store(Page storage page, uint256[] memory list, uint256 count) internal {

@@ -8,7 +8,7 @@ import {BallotWord} from "./Ballots.sol";
 import {Committees} from "./Committees.sol";
 import {RoundState} from "./RoundState.sol";
 import {Seats} from "./Seats.sol";
-import {Electorate, Sortition} from "./Sortition.sol";
+import {Electorate, LastExp, Sortition} from "./Sortition.sol";
 import {VRF} from "./VRF.sol";
 import {WeightBook} from "./WeightBook.sol";
 
@@ -22,6 +22,7 @@ library DrawBook {
     /// @dev What the proofs of one call share.
     struct Context {
         Electorate electorate;
+        LastExp last;
         bytes32 alpha;
         uint256 epoch;
         uint256 window;
@@ -55,7 +56,6 @@ library DrawBook {
             page.ballot = page.ballot.withVoteWindow(block.timestamp, block.timestamp + task.voteWindow);
         } else {
             page.seed = seed;
-            page.committee = 0;
             uint256 end = block.timestamp + STAGES * task.seatWindow;
             page.ballot = page.ballot.withVoteWindow(end, end);
         }
@@ -203,7 +203,13 @@ library DrawBook {
         if (bytes20(VRF.hashKey(proof.key)) != known.keyHash) revert IRoundManager.WrongKey(proof.place);
         if (context.ballot.hasVoted(place)) revert IRoundManager.OwnProposal(page.proposal.proposer);
         output = VRF.computeOutput(proof.proof);
-        uint256 won = Sortition.countSeats(context.electorate, known.weight, output, context.stage);
+        uint256 won = Sortition.countSeats({
+            electorate: context.electorate,
+            weight: known.weight,
+            output: output,
+            level: context.stage,
+            last: context.last
+        });
         for (uint256 i = 0; i < won; ++i) {
             bool isEntered;
             (count, isEntered) =

@@ -100,7 +100,7 @@ library Evidence {
     {
         Member memory member = page.members[msg.sender];
         // During SEAT a place on the list may still be lost.
-        bool isSettled = page.draw.isSeeded && RoundState.getPhase(page) != Phase.Seat;
+        bool isSettled = page.draw.entries != 0 && RoundState.getPhase(page) != Phase.Seat;
         bool isDrawn = page.round.seats != 0 && isSettled && member.role == Seats.VALIDATOR;
         weight = isDrawn ? Committees.weightOf(page.committee, member.place) : 0;
         bool isHolder = page.holders[member.place] == msg.sender;

@@ -13,6 +13,12 @@ struct Electorate {
     uint256 cap;
 }
 
+/// @notice The exponential that was last computed: members of equal weight share it.
+struct LastExp {
+    uint256 rate;
+    uint256 value;
+}
+
 /// @title Sortition
 /// @notice From a VRF output to seats; equal, bit for bit, to `flchain.protocol.sortition`.
 /// @dev A member with weight w of a total W wins Poisson(tau w / W) seats: the output's upper half is looked up in
@@ -57,9 +63,27 @@ library Sortition {
         pure
         returns (uint256 seats)
     {
+        LastExp memory last;
+        return countSeats({electorate: electorate, weight: weight, output: output, level: level, last: last});
+    }
+
+    /// @notice Return the same for one of many members; `last` starts empty and passes from one to the next.
+    function countSeats(
+        Electorate memory electorate,
+        uint256 weight,
+        bytes32 output,
+        uint256 level,
+        LastExp memory last
+    ) internal pure returns (uint256 seats) {
         uint256 raises = level < EVERYBODY ? level : EVERYBODY - 1;
         for (uint256 step = 0; step <= raises; ++step) {
-            uint256 won = _countAt(electorate, electorate.expected << step, weight, output);
+            uint256 won = _countAt({
+                electorate: electorate,
+                expected: electorate.expected << step,
+                weight: weight,
+                output: output,
+                last: last
+            });
             if (won > seats) seats = won;
         }
         if (seats == 0 && level >= EVERYBODY && (weight > 0 || electorate.total == 0)) seats = 1;
@@ -70,16 +94,7 @@ library Sortition {
     /// @param rate With 64 fractional bits, below 2^80.
     /// @param cap Ends the search.
     function countPoisson(uint256 uniform, uint256 rate, uint256 cap) internal pure returns (uint256 seats) {
-        uint256 probability = computeExp(rate);
-        uint256 cumulative = probability;
-        unchecked {
-            // A probability is at most 2^128; the cap is small.
-            while (seats < cap && uniform >= cumulative) {
-                ++seats;
-                probability = (probability * rate) / (seats << RATE_BITS);
-                cumulative += probability;
-            }
-        }
+        return _countFrom(computeExp(rate), uniform, rate, cap);
     }
 
     /// @notice Return exp(-rate / 2^64) * 2^128, for a rate below 2^80.
@@ -110,15 +125,35 @@ library Sortition {
         }
     }
 
-    function _countAt(Electorate memory electorate, uint256 expected, uint256 weight, bytes32 output)
-        private
-        pure
-        returns (uint256)
-    {
+    function _countAt(
+        Electorate memory electorate,
+        uint256 expected,
+        uint256 weight,
+        bytes32 output,
+        LastExp memory last
+    ) private pure returns (uint256) {
         uint256 beta = uint256(output);
         uint256 total = electorate.total;
         if (total == 0) return _isBelow(beta, electorate.members, expected) ? 1 : 0;
-        return countPoisson(beta >> 128, ((expected * weight) << RATE_BITS) / total, electorate.cap);
+        uint256 rate = ((expected * weight) << RATE_BITS) / total;
+        if (last.rate != rate || last.value == 0) (last.rate, last.value) = (rate, computeExp(rate));
+        return _countFrom(last.value, beta >> 128, rate, electorate.cap);
+    }
+
+    function _countFrom(uint256 probability, uint256 uniform, uint256 rate, uint256 cap)
+        private
+        pure
+        returns (uint256 seats)
+    {
+        uint256 cumulative = probability;
+        unchecked {
+            // A probability is at most 2^128; the cap is small.
+            while (seats < cap && uniform >= cumulative) {
+                ++seats;
+                probability = (probability * rate) / (seats << RATE_BITS);
+                cumulative += probability;
+            }
+        }
     }
 
     /// @notice Return whether beta * members < expected * 2^256, for fewer than 2^32 members.

@@ -26,6 +26,8 @@ from flchain.protocol.types import ZERO_ADDRESS, Address, Digest, Role, TaskId, 
 from flchain.roles.drawing import build_proof
 
 KEYS_FORMAT = "flchain-keys-v1"
+CUSHION = 10
+"""A drawn validator stakes this part more than it must."""
 
 
 def compute_keys_digest(account: str, label: str = "") -> Digest:
@@ -61,11 +63,21 @@ def register(
 def register_with_key(
     ledger: Ledger, signer: Signer, roles: Role, secret: SecretKey, stake: Wei | None = None
 ) -> Wei:
-    """Register with a VRF key, which a validator needs to be drawn; else as `register`."""
-    amount = approve_stake(ledger, signer, roles, stake)
+    """Register with a VRF key, which a validator needs to be drawn; else as `register`.
+
+    Without a `stake` it is a tenth above what the roles need, so that a few silent seats do not
+    cost the place at once.
+    """
+    amount = approve_stake(ledger, signer, roles, stake or compute_cushioned_stake(ledger, roles))
     key, proof = prove_possession(ledger, signer.address, secret)
     ledger.send(RegisterWithKey(int(roles), amount, key, proof), signer)
     return amount
+
+
+def compute_cushioned_stake(ledger: Ledger, roles: Role) -> Wei:
+    """Return the stake that roles need with a tenth on top."""
+    needed = ledger.compute_required_stake(int(roles))
+    return Wei(needed + needed // CUSHION)
 
 
 def rotate_key(ledger: Ledger, signer: Signer, secret: SecretKey) -> None:

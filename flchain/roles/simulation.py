@@ -26,7 +26,12 @@ from flchain.roles.archive import Archive
 from flchain.roles.context import Context, Report, ignore_notice
 from flchain.roles.drawing import Drawing
 from flchain.roles.journal import Journal, MemoryJournal
-from flchain.roles.membership import enrol, register, register_with_key
+from flchain.roles.membership import (
+    compute_cushioned_stake,
+    enrol,
+    register,
+    register_with_key,
+)
 from flchain.roles.orchestrator import Orchestrator
 from flchain.roles.task_setup import build_task, create_task, fund_task
 from flchain.roles.terms import Terms, load_terms
@@ -165,7 +170,7 @@ def register_members(ledger: Ledger, cast: Cast) -> None:
 def stake_members(ledger: Ledger, cast: Cast) -> None:
     """Send every member the tokens that its role needs, from the sponsor."""
     transfers = [
-        (Transfer(signer.address, ledger.compute_required_stake(int(role))), cast.sponsor)
+        (Transfer(signer.address, compute_cushioned_stake(ledger, role)), cast.sponsor)
         for signer, role in cast.members
     ]
     for answer in ledger.send_all(transfers):

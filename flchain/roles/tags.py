@@ -20,7 +20,7 @@ from flchain.protocol.digests import encode_abi
 from flchain.protocol.events import SeatsOpened, VoteCast
 from flchain.protocol.manifest import compute_content_root
 from flchain.protocol.records import Audit
-from flchain.protocol.types import ZERO_DIGEST, Address, Digest, RoundId, Verdict
+from flchain.protocol.types import ZERO_DIGEST, Address, Digest, Phase, RoundId, Verdict
 from flchain.roles.archive import Archive
 from flchain.roles.assembly import build_inputs
 from flchain.roles.context import Context
@@ -95,7 +95,7 @@ class Auditing:
     def tick(self, seen: Observation) -> bool:
         """Report one earlier vote whose tag is wrong; return whether there was one."""
         view = self.context.ledger.get_draw(self.context.task_id)
-        is_drawn = seen.round.seats != 0 and view.draw.is_seeded
+        is_drawn = seen.round.seats != 0 and view.draw.entries != 0 and seen.phase is not Phase.SEAT
         if not is_drawn or not is_seated(self.context, seen):
             return False
         newest = (view.draw.round, view.draw.attempt)

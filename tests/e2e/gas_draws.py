@@ -85,8 +85,8 @@ class DrawnFederation(Federation):
         for signer, role in self.members:
             equip(self.chain, signer)
             if role != Role.VALIDATOR:
-                call = c.Register(role, STAKES[role], hash_text(signer.address))
-                self.chain.send(call, signer)
+                plain = c.Register(role, STAKES[role], hash_text(signer.address))
+                self.chain.send(plain, signer)
         for signer, secret in zip(self.validators, self.secrets, strict=True):
             proven = prove_possession(self.ledger, signer.address, secret)
             call = c.RegisterWithKey(Role.VALIDATOR, STAKES[Role.VALIDATOR], *proven)
@@ -136,8 +136,8 @@ class DrawnFederation(Federation):
             )
             key, proof = build_proof(secret, self.ledger.get_beacon_message(self.task_id))
             if proof.roots == () and count_zeros(proof) == ORDINARY_ZEROS:
-                break
-        return key, proof
+                return key, proof
+        raise AssertionError
 
     def choose_seed(self, proofs):
         """Overwrite the seed by one with which `proofs` validators fill the committee."""
@@ -149,9 +149,9 @@ class DrawnFederation(Federation):
         for number in count():
             seed = hash_text(f"seed {self.seats} {self.number} {number}")
             if wins := self.find_wins(draw, seed, proofs):
-                break
-        self.chain.devnet.control.set_storage(self.source, slot, seed)
-        return wins
+                self.chain.devnet.control.set_storage(self.source, slot, seed)
+                return wins
+        raise AssertionError
 
     def find_wins(self, draw, seed, proofs):
         """Return that many wins if each adds to the list and they fill it; None otherwise."""

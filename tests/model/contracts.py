@@ -274,7 +274,7 @@ def deploy(node: Node, *, has_token: bool, time: int) -> Config:
     )
     models = create("ModelRegistry", ["address"], [manager])
     rewards = create("RewardDistributor", ["address", "address"], [token, manager])
-    seeds = create("ChainSeeds", ["address", "uint32"], [manager, EPOCH_LENGTH])
+    seeds = create("ChainSeeds", ["address", "uint32"], [manager, EPOCH])
     created = create("RoundManager", ["address"] * 4, [registry, models, rewards, seeds])
     assert created == manager
     return Config(

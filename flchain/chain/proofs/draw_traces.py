@@ -19,7 +19,10 @@ from flchain.protocol.types import Digest, TaskId, Timestamp
 SEATS_PER_WORD = 8
 _SEAT_BITS = 32
 _PLACES_SHIFT = 8
-_AUDIT_TYPES = ("bytes32", "uint32", "uint8", "address", "bytes32", "bytes32")
+_AUDIT_TYPES = (
+    *("bytes32", "uint32", "uint8", "address", "bytes32", "bytes32"),
+    *("uint32", "uint8"),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,7 +133,7 @@ def process_open_seats(state: State, env: Env, call: OpenSeats) -> list[Event]:
     if seed == ZERO_DIGEST:
         seat_everybody(book, env)
     else:
-        book.seed, book.committee = seed, {}
+        book.seed = seed
         end = Timestamp(env.time + STAGES * book.task.seat_window)
         book.ballot = replace(book.ballot, opened_at=end, vote_close=end)
     return [SeatsOpened(call.task_id, call.round, book.draw.attempt, seed)]
