@@ -4,8 +4,8 @@ pragma solidity ^0.8.37;
 import {IRoundManager} from "../../contracts/interfaces/IRoundManager.sol";
 import {ITasks} from "../../contracts/interfaces/ITasks.sol";
 import {Committees} from "../../contracts/libraries/Committees.sol";
-import {VRF, VrfKey, VrfProof} from "../../contracts/libraries/VRF.sol";
-import {DrawKey, SeatProof, Task, Verdict} from "../../contracts/types/Types.sol";
+import {VrfKey, VrfProof} from "../../contracts/libraries/VRF.sol";
+import {DrawKey, SeatProof, Task} from "../../contracts/types/Types.sol";
 import {Cheats} from "./Cheats.sol";
 import {DrawSuite} from "./DrawSuite.sol";
 
@@ -52,6 +52,7 @@ contract DrawKeysTest is DrawSuite {
         advance(4 * WINDOW);
         manager.settle(taskId);
         advance(10);
+        validators.push(account);
         openSeeded("in time");
         assertEq(drawOf().totalWeight, 11 * WEIGHT, "total");
         advance(3 * WINDOW);

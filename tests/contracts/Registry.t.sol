@@ -3,7 +3,6 @@ pragma solidity ^0.8.37;
 
 import {AgentRegistry} from "../../contracts/AgentRegistry.sol";
 import {IAgentRegistry} from "../../contracts/interfaces/IAgentRegistry.sol";
-import {Sortition} from "../../contracts/libraries/Sortition.sol";
 import {VRF, VrfKey, VrfProof} from "../../contracts/libraries/VRF.sol";
 import {Agent} from "../../contracts/types/Types.sol";
 import {DrawSuite} from "./DrawSuite.sol";
