@@ -33,6 +33,7 @@ def task() -> None:
 @with_settings("chain", "store", "key")
 def create(
     settings: Settings,
+    *,
     policy: Path,
     orchestrator: str | None,
     preset: str,
