@@ -21,6 +21,7 @@ from flchain.protocol.events import RewardsPublished, RewardsSwept, TaskRefunded
 from flchain.protocol.params import ETHER
 from flchain.protocol.types import Address, Role, RoundId, TaskId, Wei
 from flchain.roles.context import Context
+from flchain.roles.drawing import hash_secret
 from flchain.roles.membership import (
     enrol,
     leave,
@@ -53,7 +54,9 @@ def rotate_vrf_key(settings: Settings) -> None:
     signer, secret = load_signer(settings), require_vrf_secret(settings)
     with open_session(settings) as session:
         task_id = session.get_task_id()
-        rotate_key(session.ledger, signer, secret)
+        # In force already after a recovery, or for another task: a key is proven once.
+        if session.ledger.get_proven_key(signer.address) != hash_secret(secret):
+            rotate_key(session.ledger, signer, secret)
         session.ledger.send(RefreshDrawKey(task_id, signer.address), signer)
     click.echo(f"{signer.address} is drawn with another key in task {task_id}, two epochs on")
 

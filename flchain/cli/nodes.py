@@ -121,22 +121,24 @@ def run_validator(
 
 def build_drawing(settings: Settings, node: Node) -> "Drawing | None":
     """Return a validator's part in draws. Raises ConfigError if it has not the key for them."""
-    from flchain.crypto.vrf import get_key_words  # noqa: PLC0415 - not for orchestrators
-    from flchain.crypto.vrf_hints import hash_key  # noqa: PLC0415
-    from flchain.protocol.records import VrfKey  # noqa: PLC0415
-    from flchain.roles.drawing import Drawing  # noqa: PLC0415
+    from flchain.roles.drawing import Drawing  # noqa: PLC0415 - not for orchestrators
 
     if node.terms.task.committee == 0:
         return None
-    secret = require_vrf_secret(settings)
+    drawing = Drawing(node.context, require_vrf_secret(settings))
     ledger, account = node.context.ledger, node.context.signer.address
-    digest = hash_key(VrfKey(*get_key_words(secret.public_key)))
-    if digest != ledger.get_proven_key(account):
+    if drawing.key_hash != ledger.get_proven_key(account):
         raise ConfigError(
             f"{account} registered another VRF key than that of --vrf-keystore: name the right "
             "file, or run `flchain validator rotate-key`"
         )
-    return Drawing(node.context, secret)
+    place = ledger.get_member(node.context.task_id, account).place
+    if not drawing.is_own(ledger.get_draw_key(node.context.task_id, place)[0]):
+        raise ConfigError(
+            f"task {node.context.task_id} still has an earlier VRF key of {account}: run "
+            "`flchain validator rotate-key` with the file of --vrf-keystore"
+        )
+    return drawing
 
 
 def endorse_task(settings: Settings, *, min_survivors: int, architectures: tuple[str, ...]) -> None:

@@ -5,6 +5,7 @@ claimed: the seat follows from the holder's VRF key and the draw's seed.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from flchain.chain.spec.committees import (
     EXPECTED_PER_SEAT,
@@ -17,8 +18,9 @@ from flchain.chain.spec.committees import (
 )
 from flchain.chain.spec.draws import SEAT_ROLE
 from flchain.crypto.vrf import SecretKey, compute_hints, compute_output, get_key_words, prove
+from flchain.crypto.vrf_hints import hash_key
 from flchain.protocol.calls import OpenSeats, ProveSeats, RevealSeed
-from flchain.protocol.records import DrawView, SeatProof, VrfKey, VrfProof
+from flchain.protocol.records import DrawKey, DrawView, SeatProof, VrfKey, VrfProof
 from flchain.protocol.reverts import NoBlockHash
 from flchain.protocol.sortition import Electorate, compute_seat, count_seats, draw_message
 from flchain.protocol.types import Digest
@@ -52,7 +54,8 @@ class Drawing:
         window = self.context.ledger.get_task(self.context.task_id).seat_window
         rank = (seen.now - view.draw.proposed_at) // window
         leader = view.draw.beacons >> LEADER_BITS * rank & 0xFF
-        if rank >= LEADERS or leader != place + 1:
+        known, _ = self.context.ledger.get_draw_key(self.context.task_id, place)
+        if rank >= LEADERS or leader != place + 1 or not self.is_own(known):
             return False
         try:
             message = self.context.ledger.get_beacon_message(self.context.task_id)
@@ -84,6 +87,11 @@ class Drawing:
         self.context.send(call, number)
         return True
 
+    @cached_property
+    def key_hash(self) -> Digest:
+        """The key's digest; a task has its first 20 bytes on record."""
+        return hash_secret(self.secret)
+
     @property
     def _window(self) -> int:
         return self.context.ledger.get_task(self.context.task_id).seat_window
@@ -92,8 +100,12 @@ class Drawing:
         ledger = self.context.ledger
         known, holder = ledger.get_draw_key(self.context.task_id, place)
         epoch = seen.round.opened_at // ledger.get_epoch_length()
-        is_own = holder == self.context.signer.address
-        return is_own and any(known.key_hash) and known.active_from <= epoch
+        is_holder = holder == self.context.signer.address
+        return is_holder and self.is_own(known) and known.active_from <= epoch
+
+    def is_own(self, known: DrawKey) -> bool:
+        """Return whether the task has this key on record: it may have been rotated meanwhile."""
+        return known.key_hash == self.key_hash[: len(known.key_hash)]
 
     def _build_message(self, seen: Observation, view: DrawView) -> Digest:
         return draw_message(
@@ -122,6 +134,11 @@ def is_seated(context: Context, seen: Observation) -> bool:
     view = context.ledger.get_draw(context.task_id)
     place = context.ledger.get_member(context.task_id, context.signer.address).place
     return get_weight(view.committee, place) > 0
+
+
+def hash_secret(secret: SecretKey) -> Digest:
+    """Return the digest under which a VRF key is registered."""
+    return hash_key(VrfKey(*get_key_words(secret.public_key)))
 
 
 def build_proof(secret: SecretKey, message: bytes) -> tuple[VrfKey, VrfProof]:

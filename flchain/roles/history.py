@@ -16,6 +16,7 @@ from flchain.protocol.events import (
     SeatsOpened,
     SeatsProven,
     SeatsReplaced,
+    SeedFixed,
     UpdateSubmitted,
     VoteCast,
 )
@@ -32,6 +33,7 @@ class RoundPast:
     attested: dict[Address, frozenset[int]] = field(default_factory=dict)
     proposals: tuple[ProposalSubmitted, ...] = ()
     votes: tuple[VoteCast, ...] = ()
+    seeds: tuple[SeedFixed, ...] = ()
     draws: tuple[SeatsOpened | SeatsProven | SeatsReplaced, ...] = ()
     settled: RoundSettled | None = None
     rewards: RewardsPublished | None = None
@@ -121,7 +123,7 @@ def get_state_digest(past: TaskPast, version: Version) -> Digest:
     return past.versions[version].state_digest
 
 
-def _extend(past: RoundPast, event: Event) -> RoundPast:  # noqa: PLR0911 - one line per event
+def _extend(past: RoundPast, event: Event) -> RoundPast:  # noqa: C901, PLR0911 - one per event
     match event:
         case UpdateSubmitted():
             return replace(past, submissions=(*past.submissions, event))
@@ -131,6 +133,8 @@ def _extend(past: RoundPast, event: Event) -> RoundPast:  # noqa: PLR0911 - one 
             return replace(past, attested={**past.attested, event.validator: held})
         case ProposalSubmitted():
             return replace(past, proposals=(*past.proposals, event))
+        case SeedFixed():
+            return replace(past, seeds=(*past.seeds, event))
         case SeatsOpened() | SeatsProven() | SeatsReplaced():
             return replace(past, draws=(*past.draws, event))
         case VoteCast():

@@ -17,6 +17,7 @@ from flchain.learning.integers import add_scaled
 from flchain.learning.schemas import get_update_schema
 from flchain.protocol.calls import AuditVote
 from flchain.protocol.digests import encode_abi
+from flchain.protocol.errors import ProtocolError
 from flchain.protocol.events import SeatsOpened, VoteCast
 from flchain.protocol.manifest import compute_content_root
 from flchain.protocol.records import Audit
@@ -95,22 +96,36 @@ class Auditing:
     def tick(self, seen: Observation) -> bool:
         """Report one earlier vote whose tag is wrong; return whether there was one."""
         view = self.context.ledger.get_draw(self.context.task_id)
-        is_drawn = seen.round.seats != 0 and view.draw.entries != 0 and seen.phase is not Phase.SEAT
-        if not is_drawn or not is_seated(self.context, seen):
-            return False
         newest = (view.draw.round, view.draw.attempt)
+        past = seen.past.rounds.get(view.draw.round)
+        # The committee of a draw without a seed, everybody, does not audit.
+        is_drawn = past is not None and get_seed(past, view.draw.attempt) != ZERO_DIGEST
+        is_settled = view.draw.entries != 0 and seen.phase is not Phase.SEAT
+        if seen.round.seats == 0 or not (is_drawn and is_settled):
+            return False
+        if not is_seated(self.context, seen):
+            return False
         for past, vote in list_earlier_votes(seen.past, newest):
-            if self._is_due(view.seed, vote) and self._report(seen.past, past, vote):
+            if self._is_due(view.seed, vote) and self._audit(seen.past, past, vote):
                 return True
         return False
 
     def _is_due(self, seed: Digest, vote: VoteCast) -> bool:
-        name = (int(vote.round), vote.attempt, vote.validator)
-        if name in self._done or vote.validator == self.context.signer.address:
+        is_own = vote.validator == self.context.signer.address
+        if is_own or _name_vote(vote) in self._done:
             return False
-        self._done.add(name)
         key = self.context.get_round_key(vote.round)
         return is_audited(seed, key, vote.attempt, vote.validator)
+
+    def _audit(self, task: TaskPast, past: RoundPast, vote: VoteCast) -> bool:
+        """Look at a vote once, unless the chain could not be reached."""
+        try:
+            is_reported = self._report(task, past, vote)
+        except ProtocolError:
+            self._done.add(_name_vote(vote))
+            raise
+        self._done.add(_name_vote(vote))
+        return is_reported
 
     def _report(self, task: TaskPast, past: RoundPast, vote: VoteCast) -> bool:
         try:
@@ -141,6 +156,10 @@ class Auditing:
             seed=get_seed(past, vote.attempt),
             validator=vote.validator,
         )
+
+
+def _name_vote(vote: VoteCast) -> tuple[int, int, Address]:
+    return int(vote.round), vote.attempt, vote.validator
 
 
 def list_earlier_votes(

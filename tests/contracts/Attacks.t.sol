@@ -107,7 +107,7 @@ contract BeaconAttackTest is DrawSuite {
     }
 
     function deploySeeds(IRoundManager predicted) internal override returns (ISeedSource) {
-        return new ChainSeeds(predicted);
+        return new ChainSeeds(predicted, EPOCH);
     }
 
     function test_attack__leader_changes_its_key_after_the_pinned_block__is_refused() external {

@@ -325,7 +325,7 @@ def play_keys(fed):
     for proven, name in ((proofs[0], None), (proofs[1], "rotateKey")):
         chain.send(c.RotateKey(*proven), owner, name)
     for label in (None, "refreshDrawKey"):
-        chain.send(c.RefreshDrawKey(fed.task_id, owner.address), chain.sponsor, label)
+        chain.send(c.RefreshDrawKey(fed.task_id, owner.address), owner, label)
     for proven, name in ((proofs[2], "announceRecovery"), (proofs[3], "announceRecovery")):
         chain.send(c.AnnounceRecovery(owner.address, *proven), guardian, name)
     chain.send(c.CancelRecovery(), owner, "cancelRecovery")
