@@ -224,7 +224,20 @@ contract RoundManager is Rounds {
         uint256 weight = Committees.weightOf(committee, place);
         if (weight == 0) revert NotEntitled(validator);
         counted = Tallies.count(ballot, page.rejects, place, weight, paper);
-        emit VoteCast(uint64(taskId), uint32(round), validator, ballot.attempt(), paper);
+        _logVote(taskId, round, validator, ballot.attempt(), paper);
+    }
+
+    /// @dev emit VoteCast(taskId, round, validator, attempt, paper), without copying the paper field by field; those
+    /// that nobody has read yet are checked.
+    function _logVote(uint256 taskId, uint256 round, address validator, uint256 attempt, Vote calldata paper) internal {
+        bytes32 topic = VoteCast.selector;
+        assembly ("memory-safe") {
+            if shr(16, calldataload(add(paper, 0x80))) { revert(0, 0) }
+            let free := mload(0x40)
+            mstore(free, attempt)
+            calldatacopy(add(free, 0x20), paper, 0xc0)
+            log4(free, 0xe0, topic, taskId, round, validator)
+        }
     }
 
     function _requireVote(Page storage page, uint256 round) internal view returns (BallotWord ballot) {

@@ -76,15 +76,17 @@ library DrawBook {
         Context memory context = _load(page, suite, taskId, draw, seats);
         uint256[] memory list = Committees.load(page, draw.entries, Committees.capacity(seats));
         uint256 count = draw.entries;
+        uint8[] memory places = new uint8[](proofs.length);
         bytes32[] memory outputs = new bytes32[](proofs.length);
         bool isAny = false;
         for (uint256 i = 0; i < proofs.length; ++i) {
+            SeatProof calldata proof = proofs[i];
             bool isNew;
-            (count, outputs[i], isNew) =
-                _enter({page: page, context: context, proof: proofs[i], list: list, count: count});
+            (count, outputs[i], isNew) = _enter({page: page, context: context, proof: proof, list: list, count: count});
             isAny = isAny || isNew;
+            places[i] = proof.place;
         }
-        if (!isAny) revert IRoundManager.NoSeat(proofs[0].place);
+        if (!isAny) revert IRoundManager.NoSeat(places[0]);
         Committees.store(page, list, count);
         uint256 committee = Committees.seat(list, count, seats);
         page.committee = committee;
@@ -92,12 +94,7 @@ library DrawBook {
         draw.entries = uint8(count);
         page.draw = draw;
         emit IRoundManager.SeatsProven({
-            taskId: taskId,
-            round: round,
-            attempt: draw.attempt,
-            places: _places(proofs),
-            outputs: outputs,
-            committee: committee
+            taskId: taskId, round: round, attempt: draw.attempt, places: places, outputs: outputs, committee: committee
         });
     }
 
@@ -250,12 +247,5 @@ library DrawBook {
         RoundState.requireRound(page, round);
         Phase phase = RoundState.getPhase(page);
         if (phase != Phase.Seat) revert IRoundManager.WrongPhase(Phase.Seat, phase);
-    }
-
-    function _places(SeatProof[] calldata proofs) private pure returns (uint8[] memory places) {
-        places = new uint8[](proofs.length);
-        for (uint256 i = 0; i < proofs.length; ++i) {
-            places[i] = proofs[i].place;
-        }
     }
 }
