@@ -9,11 +9,17 @@ from eth_utils.crypto import keccak
 from flchain.chain.ethereum import EthereumLedger
 from flchain.chain.spec.evidence import is_audited
 from flchain.chain.spec.seeds import CHAIN_LABEL, name_draw
-from flchain.crypto.vrf import compute_output, prove
+from flchain.crypto.signing import compact_signature
+from flchain.crypto.vrf import compute_output, load_secret_key, prove
+from flchain.protocol import calls, reverts
 from flchain.protocol.digests import encode_abi, round_key
+from flchain.protocol.eip712 import Domain, compute_signing_digest, hash_vote
 from flchain.protocol.events import AgentSlashed, OffencePunished, SeatsReplaced, VoteAudited
-from flchain.protocol.types import ZERO_DIGEST, Digest, Outcome, Phase, RoundId
+from flchain.protocol.records import SignedVote, Vote
+from flchain.protocol.types import ZERO_DIGEST, Digest, Outcome, Phase, RoundId, Verdict
 from flchain.roles.audit import verify_task
+from flchain.roles.drawing import hash_secret
+from flchain.roles.membership import prove_possession
 from flchain.roles.upkeep import is_over
 from tests.e2e.federation import (
     DRAWN,
@@ -38,6 +44,8 @@ WINDOW = int(DRAWN.schedule.seat_window)
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     with open_site(tmp_path_factory.mktemp("committee"), DRAWN, 1 + TESTS * MEMBERS) as opened:
+        # No block comes by itself: one that came while a test goes back would be lost.
+        opened.control.set_mining(is_automatic=True)
         yield opened
 
 
@@ -57,7 +65,10 @@ def start(site, turns, tmp_path):
         options.setdefault("validators", 7)
         keys = site.keys[first : first + MEMBERS]
         idle = lambda _seen: site.control.advance_time(1)  # noqa: E731 - a clock, not a function
-        return make_site_federation(site, tmp_path, keys=keys, idle=idle, **options)
+        federation = make_site_federation(site, tmp_path, keys=keys, idle=idle, **options)
+        # Everybody's enrolment counts before the first round opens.
+        site.control.advance_time(3)
+        return federation
 
     return begin
 
@@ -113,6 +124,146 @@ def reach(federation, number, phase, roles=None):
     return federation.run_roles(
         roles or federation.roles, lambda seen: seen.round.round == number and seen.phase is phase
     )
+
+
+def sign(federation, validator, vote, *, number=FIRST, attempt=0, chain_id=None):
+    """Return a vote with its validator's signature, for this chain or another."""
+    ledger = federation.ledger
+    manager, chain = ledger.addresses.round_manager, chain_id or ledger.chain_id
+    key = round_key(chain, manager, federation.task_id, number)
+    digest = compute_signing_digest(Domain(chain, manager), hash_vote(key, attempt, vote))
+    signature = compact_signature(validator.context.signer.sign_digest(digest))
+    return SignedVote(get_address(validator), vote, *signature)
+
+
+@pytest.fixture(scope="module")
+def voting(site, turns, tmp_path_factory):
+    """A federation in the vote of its first round, in which nobody has voted."""
+    first = 1 + MEMBERS * next(turns)
+    federation = make_site_federation(
+        site,
+        tmp_path_factory.mktemp("voting"),
+        keys=site.keys[first : first + MEMBERS],
+        idle=lambda _seen: site.control.advance_time(1),
+        preset=DRAWN,
+        validators=7,
+        rounds=1,
+    )
+    reach(federation, FIRST, Phase.VOTE)
+    return federation
+
+
+def make_vote(federation, **changes):
+    proposal_id = federation.ledger.get_proposal(federation.task_id).proposal_id
+    return replace(Vote(proposal_id, Verdict.APPROVE), **changes)
+
+
+FORGERIES = {
+    "under another's name": lambda f, mine, other: (
+        replace(sign(f, mine, make_vote(f)), validator=get_address(other)),
+        reverts.SignatureInvalid,
+    ),
+    "for another round": lambda f, mine, _: (
+        sign(f, mine, make_vote(f), number=SECOND),
+        reverts.SignatureInvalid,
+    ),
+    "for another attempt": lambda f, mine, _: (
+        sign(f, mine, make_vote(f), attempt=1),
+        reverts.SignatureInvalid,
+    ),
+    "for another proposal": lambda f, mine, _: (
+        sign(f, mine, make_vote(f, proposal_id=Digest(bytes(31) + b"1"))),
+        reverts.WrongProposal,
+    ),
+    "from another chain": lambda f, mine, _: (
+        sign(f, mine, make_vote(f), chain_id=1),
+        reverts.SignatureInvalid,
+    ),
+    "by a validator that was not drawn": lambda f, *_: (
+        sign(f, next(v for v in f.validators if v not in list_seated(f)), make_vote(f)),
+        reverts.NotEntitled,
+    ),
+    "by an agent": lambda f, *_: (
+        sign(f, f.agents[0], make_vote(f)),
+        reverts.NotEntitled,
+    ),
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_forged_vote__in_a_bundle__is_refused_with_its_own_error(voting, forgery):
+    mine, other, *_ = list_seated(voting)
+    signed, error = FORGERIES[forgery](voting, mine, other)
+    with pytest.raises(error):
+        voting.ledger.send(calls.VoteBundle(voting.task_id, FIRST, (signed,)), voting.sponsor)
+    assert voting.ledger.get_ballot(voting.task_id).cast == 0
+
+
+def test_forged_vote__cast_directly__is_refused_with_its_own_error(voting):
+    seated, vote = list_seated(voting), make_vote(voting)
+    out = next(v for v in voting.validators if v not in seated)
+    cases = [
+        (FIRST, vote, out, reverts.NotEntitled),
+        (FIRST, vote, voting.agents[0], reverts.NotEntitled),
+        (SECOND, vote, seated[0], reverts.WrongRound),
+        (FIRST, replace(vote, proposal_id=bytes(31) + b"1"), seated[0], reverts.WrongProposal),
+    ]
+    for number, paper, who, error in cases:
+        with pytest.raises(error):
+            voting.ledger.send(calls.CastVote(voting.task_id, number, paper), who.context.signer)
+
+
+def test_double_vote__two_signed_papers__cost_half_the_stake_once_with_a_bounty(site, start):
+    federation = start(rounds=1)
+    reach(federation, FIRST, Phase.VOTE)
+    liar, reporter = list_seated(federation)[0], federation.agents[0].context.signer
+    papers = (make_vote(federation), make_vote(federation, verdict=Verdict.WORSE))
+    first, second = (sign(federation, liar, paper) for paper in papers)
+    before, ledger = get_stakes(federation), federation.ledger
+    held = ledger.get_balance(reporter.address)
+    with pytest.raises(reverts.NoOffence):
+        ledger.send(calls.ReportDoubleVote(federation.task_id, FIRST, 0, first, first), reporter)
+    report = calls.ReportDoubleVote(federation.task_id, FIRST, 0, first, second)
+    ledger.send(report, reporter)
+    with pytest.raises(reverts.AlreadyPunished):
+        ledger.send(report, reporter)
+    half = DRAWN.network.validator_stake // 2
+    assert ledger.get_balance(reporter.address) - held == half // 10
+    after = get_stakes(federation)
+    taken = {account: before[account] - after[account] for account in before}
+    assert taken == {a: half if a == get_address(liar) else 0 for a in before}
+    federation.run_roles(federation.roles, lambda seen: is_over(seen, 1))
+    require_sound(site, federation)
+
+
+def prove_for(federation, account, secret):
+    return prove_possession(federation.ledger, account, secret)
+
+
+def test_guardian__who_tries_to_steal__gets_the_vrf_key_at_most(site, voting):
+    ledger, owner, thief = voting.ledger, voting.validators[0], voting.agents[1].context.signer
+    account, signer = get_address(owner), owner.context.signer
+    stolen = load_secret_key(b"\7" * 32)
+    announce = calls.AnnounceRecovery(account, *prove_for(voting, account, stolen))
+    with pytest.raises(reverts.NotGuardian):
+        ledger.send(announce, thief)
+    ledger.send(calls.SetGuardian(thief.address), signer)
+    record, key = ledger.get_agent(account), ledger.get_proven_key(account)
+    ledger.send(announce, thief)
+    with pytest.raises(reverts.RecoveryNotDue):
+        ledger.send(calls.ExecuteRecovery(account), thief)
+    ledger.send(calls.CancelRecovery(), signer)
+    site.control.advance_time(DRAWN.network.unbonding_period)
+    with pytest.raises(reverts.NothingAnnounced):
+        ledger.send(calls.ExecuteRecovery(account), thief)
+    assert (ledger.get_agent(account), ledger.get_proven_key(account)) == (record, key)
+    ledger.send(announce, thief)
+    site.control.advance_time(DRAWN.network.unbonding_period)
+    held = ledger.get_balance(thief.address)
+    ledger.send(calls.ExecuteRecovery(account), thief)
+    assert ledger.get_proven_key(account) == hash_secret(stolen) != key
+    assert replace(ledger.get_agent(account), keys_digest=key) == record
+    assert ledger.get_balance(thief.address) == held
 
 
 @pytest.mark.parametrize("silent", [1, 3])
@@ -211,9 +362,7 @@ def mine_until_audited(site, federation, liar):
     """
     ledger, rpc = federation.ledger, site.devnet.rpc
     (leader, *_) = list_leaders(federation)
-    key = round_key(
-        ledger.chain_id, ledger.addresses.round_manager, federation.task_id, FIRST
-    )
+    key = round_key(ledger.chain_id, ledger.addresses.round_manager, federation.task_id, FIRST)
     for number in range(300):
         snapshot = site.control.take_snapshot()
         rpc.call("anvil_setCoinbase", f"0x{number + 1:040x}")

@@ -1,6 +1,7 @@
 """A validator's part in draws: beacon in turn, and seats that were won."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -148,7 +149,7 @@ def test_claim__later_stages__never_take_a_seat_away(seeded):
         for stage in range(STAGES)
     ]
     assert found == sorted(found, key=len)
-    assert all(earlier <= later for earlier, later in zip(found, found[1:], strict=False))
+    assert all(earlier <= later for earlier, later in pairwise(found))
 
 
 def test_claim__list_is_full_of_lower_scores__sends_nothing():
