@@ -159,8 +159,8 @@ class SilentValidator(Validator):
 class LazyValidator(Validator):
     """A validator whose votes have no execution tag."""
 
-    def _judge(self, seen: Observation, proposal: ProposalSubmitted) -> Vote:
-        return Vote(proposal.proposal_id, Verdict.APPROVE)
+    def _judge(self, seen: Observation, proposal: ProposalSubmitted) -> Findings:
+        return Findings(Vote(proposal.proposal_id, Verdict.APPROVE))
 
 
 class CopyingValidator(Validator):
@@ -169,8 +169,8 @@ class CopyingValidator(Validator):
     def _vote(self, seen: Observation) -> bool:
         return bool(self._find_votes()) and super()._vote(seen)
 
-    def _judge(self, seen: Observation, proposal: ProposalSubmitted) -> Vote:
-        return self._find_votes()[-1]
+    def _judge(self, seen: Observation, proposal: ProposalSubmitted) -> Findings:
+        return Findings(self._find_votes()[-1])
 
     def _find_votes(self) -> list[Vote]:
         """Return the votes on the live proposal; the look that is acted upon is older."""

@@ -232,6 +232,6 @@ def check_second_round(players, leader):
         players.vote(number, players.seated[4])
     players.settle()
     assert ledger.get_latest_version(task_id) == 2
-    ledger.send(calls.RefreshDrawKey(task_id, who.address), players.sponsor)
+    ledger.send(calls.RefreshDrawKey(task_id, who.address), who)
     ledger.send(calls.LeaveTask(task_id), who)
     require_sound(players)

@@ -23,7 +23,8 @@ def reach_seat(federation: Federation, number: int = 1) -> None:
         return seen.round.round == number and seen.phase is Phase.SEAT
 
     federation.run_roles(federation.roles, until)
-    # The block whose hash goes into the seed is the next one.
+    # The next block's hash goes into the seed; the orchestrator waits until it is not the newest.
+    pass_time(federation, 1)
     pass_time(federation, 1)
 
 

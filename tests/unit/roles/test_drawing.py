@@ -1,11 +1,12 @@
 """A validator's part in draws: beacon in turn, and seats that were won."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
 from flchain.chain.spec.committees import STAGES, compute_cap
-from flchain.crypto.vrf import load_secret_key, verify
+from flchain.crypto.vrf import load_secret_key, prove, verify
 from flchain.protocol import calls, events
 from flchain.protocol.sortition import Electorate, count_seats, draw_message
 from flchain.protocol.types import ZERO_DIGEST, Outcome, Phase, RoundId, Timestamp
@@ -31,6 +32,7 @@ from tests.unit.roles.drawn import (
 )
 
 FIRST, SECOND = RoundId(1), RoundId(2)
+STAKE = DRAWN.network.validator_stake
 
 
 @pytest.fixture
@@ -121,17 +123,10 @@ def count_won(federation, validator, stage):
         seed=view.seed,
     )
     secret = make_vrf_secret(get_address(validator))
-    output = verify(secret.public_key, message, validator_proof(secret, message))
-    electorate = Electorate(
-        1_000 * 50 * VALIDATORS // 50, VALIDATORS, 2 * SEATS, compute_cap(SEATS)
-    )
-    return count_seats(electorate, 1_000, output, stage)
-
-
-def validator_proof(secret, message):
-    from flchain.crypto.vrf import prove
-
-    return prove(secret, message)
+    output = verify(secret.public_key, message, prove(secret, message))
+    weight = 1_000 * STAKE // DRAWN.network.validator_stake
+    electorate = Electorate(weight * VALIDATORS, VALIDATORS, 2 * SEATS, compute_cap(SEATS))
+    return count_seats(electorate, weight, output, stage)
 
 
 @pytest.mark.parametrize("stage", range(STAGES))
@@ -154,7 +149,7 @@ def test_claim__later_stages__never_take_a_seat_away(seeded):
         for stage in range(STAGES)
     ]
     assert found == sorted(found, key=len)
-    assert all(earlier <= later for earlier, later in zip(found, found[1:], strict=False))
+    assert all(earlier <= later for earlier, later in pairwise(found))
 
 
 def test_claim__list_is_full_of_lower_scores__sends_nothing():
@@ -183,15 +178,16 @@ def test_tick__look_from_before_the_draw__does_nothing(seeded, moment):
 
 
 def test_claim__proposer_who_is_a_validator__gets_no_seat_and_asks_for_none():
-    federation = make_drawn()
+    federation = make_drawn(patience=10_000)
     proposer = federation.validators[2]
     others = [*federation.agents, *federation.validators]
     federation.run_roles(federation.roles, lambda seen: seen.phase is Phase.ATTEST)
-    federation.run_roles(federation.validators, lambda seen: seen.phase is Phase.PROPOSE)
+    federation.run_roles(others, lambda seen: seen.phase is Phase.PROPOSE)
     while federation.ledger.get_proposer(federation.task_id)[0] < 2:
         pass_time(federation, 1)
     proposer.upkeep.patience = 0
     assert proposer.upkeep.tick(federation.watch.observe())
+    pass_time(federation, 1)
     pass_time(federation, 1)
     federation.orchestrator.tick(federation.watch.observe())
     pass_time(federation, (STAGES - 1) * WINDOW)
