@@ -55,7 +55,9 @@ class Drawing:
         rank = (seen.now - view.draw.proposed_at) // window
         leader = view.draw.beacons >> LEADER_BITS * rank & 0xFF
         known, _ = self.context.ledger.get_draw_key(self.context.task_id, place)
-        if rank >= LEADERS or leader != place + 1 or not self.is_own(known):
+        epoch = view.draw.proposed_at // self.context.ledger.get_epoch_length()
+        is_in_force = self.is_own(known) and known.active_from <= epoch
+        if rank >= LEADERS or leader != place + 1 or not is_in_force:
             return False
         try:
             message = self.context.ledger.get_beacon_message(self.context.task_id)

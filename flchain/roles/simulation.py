@@ -170,12 +170,18 @@ def register_members(ledger: Ledger, cast: Cast) -> None:
 def stake_members(ledger: Ledger, cast: Cast) -> None:
     """Send every member the tokens that its role needs, from the sponsor."""
     transfers = [
-        (Transfer(signer.address, compute_cushioned_stake(ledger, role)), cast.sponsor)
+        (Transfer(signer.address, _compute_stake(ledger, role)), cast.sponsor)
         for signer, role in cast.members
     ]
     for answer in ledger.send_all(transfers):
         if isinstance(answer, FlchainError):
             raise answer
+
+
+def _compute_stake(ledger: Ledger, role: Role) -> Wei:
+    if role is Role.VALIDATOR:
+        return compute_cushioned_stake(ledger, role)
+    return ledger.compute_required_stake(int(role))
 
 
 def is_everybody_active(ledger: Ledger, task_id: TaskId, cast: Cast) -> bool:

@@ -35,7 +35,7 @@ def state():
     """A task in whose newest committee place 0 has two seats and place 1 has one."""
     book = Book(
         round=Round(round=RoundId(2), seats=5),
-        draw=Draw(round=RoundId(2), is_seeded=True),
+        draw=Draw(round=RoundId(2), entries=3, is_seeded=True),
         seed=SEED,
         committee={0: 2, 1: 1},
         members={

@@ -224,13 +224,13 @@ def test_claim__key_was_rotated_in_the_task__the_old_one_asks_for_nothing(seeded
     assert sent == []
 
 
-def test_beacon__key_was_rotated__stays_silent_and_the_new_key_reveals(second):
+def test_beacon__key_was_rotated_after_the_proposal__neither_key_reveals(second):
     leader = list_leaders(second)[0]
     account, fresh = leader.context.signer, load_secret_key(b"\7" * 32)
     rotate_key(second.ledger, account, fresh)
     second.ledger.send(calls.RefreshDrawKey(second.task_id, account.address), account)
     assert tick_drawings(second, leader) == [False]
-    assert Drawing(leader.context, fresh).tick(second.watch.observe())
+    assert not Drawing(leader.context, fresh).tick(second.watch.observe())
 
 
 def test_draw__stranger_starts_the_seed_and_leaves__the_orchestrator_goes_on():
