@@ -188,3 +188,13 @@ def test_choice__nothing_installed__digits_in_memory_and_says_so(tmp_path, monke
 )
 def test_amount__in_wei__whole_tokens(wei, text):
     assert format_amount(wei) == text
+
+
+def test_federation__with_and_without_a_drawn_committee__the_same_model(result, tmp_path):
+    drawn, again = (
+        run(tmp_path / name, replace(CHOICE, validators=7))[0] for name in ("first", "again")
+    )
+    assert [row["seats"] for row in drawn["rounds"]] == [5, 5]
+    assert [row["seats"] for row in result[0]["rounds"]] == [3, 3]
+    assert drawn["final_state_digest"] == again["final_state_digest"]
+    assert drawn["final_state_digest"] == result[0]["final_state_digest"]
