@@ -1,5 +1,6 @@
 """Drawn committees over Anvil against those who would choose, forge, copy, withhold or steal."""
 
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -7,6 +8,7 @@ import pytest
 from eth_utils.crypto import keccak
 
 from flchain.chain.ethereum import EthereumLedger
+from flchain.chain.spec.draws import SEAT_ROLE
 from flchain.chain.spec.evidence import is_audited
 from flchain.chain.spec.seeds import CHAIN_LABEL, name_draw
 from flchain.crypto.signing import compact_signature
@@ -15,10 +17,14 @@ from flchain.protocol import calls, reverts
 from flchain.protocol.digests import encode_abi, round_key
 from flchain.protocol.eip712 import Domain, compute_signing_digest, hash_vote
 from flchain.protocol.events import AgentSlashed, OffencePunished, SeatsReplaced, VoteAudited
-from flchain.protocol.records import SignedVote, Vote
-from flchain.protocol.types import ZERO_DIGEST, Digest, Outcome, Phase, RoundId, Verdict
+from flchain.protocol.records import SeatProof, SignedVote, Vote
+from flchain.protocol.sortition import draw_message
+from flchain.protocol.types import ZERO_DIGEST, Digest, Outcome, Phase, Role, RoundId, Verdict
 from flchain.roles.audit import verify_task
-from flchain.roles.drawing import hash_secret
+from flchain.roles.audit.authenticity import ChainAudit
+from flchain.roles.audit.report import Findings
+from flchain.roles.audit.storage import _compute_slots
+from flchain.roles.drawing import build_proof, hash_secret
 from flchain.roles.membership import prove_possession
 from flchain.roles.upkeep import is_over
 from tests.e2e.federation import (
@@ -27,6 +33,7 @@ from tests.e2e.federation import (
     CopyingValidator,
     LazyValidator,
     SilentValidator,
+    join,
     make_site_federation,
     make_vrf_secret,
     open_site,
@@ -37,7 +44,7 @@ pytestmark = pytest.mark.anvil
 FIRST, SECOND = RoundId(1), RoundId(2)
 AGENTS, MOST = 3, 8
 MEMBERS = 1 + AGENTS + MOST
-TESTS = 8
+TESTS = 12
 WINDOW = int(DRAWN.schedule.seat_window)
 
 
@@ -109,14 +116,18 @@ def get_events(federation, kind):
     return [e for e in events if (e.agent if kind is AgentSlashed else e.validator) in members]
 
 
-def require_sound(site, federation):
-    report = verify_task(
+def verify(site, federation):
+    return verify_task(
         EthereumLedger(site.devnet.rpc, site.book),
         federation.store,
         federation.task_id,
         rpc=site.devnet.rpc,
         first_block=site.book.first_block,
     )
+
+
+def require_sound(site, federation):
+    report = verify(site, federation)
     assert report.is_sound, [str(check) for check in report.failures]
 
 
@@ -406,3 +417,103 @@ def test_lazy_vote__no_tag_or_anothers__an_audit_slashes_it_and_nobody_else(site
     taken = {account: before[account] - after[account] for account in before}
     assert taken == {a: half if a == get_address(liar) else 0 for a in before}
     require_sound(site, federation)
+
+
+def test_poker__early_late_and_twice__the_seed_stays_the_same(site, start):
+    federation = start(rounds=1)
+    ledger, task_id, control = federation.ledger, federation.task_id, site.control
+    pokers = [agent.context.signer for agent in federation.agents[:2]]
+    reach(federation, FIRST, Phase.SEAT)
+    # The proposer cannot know more: the seed needs the hash of a block yet to come.
+    assert get_view(federation).draw.pinned_block == ledger.get_head().number + 1
+    with pytest.raises(reverts.NoBlockHash):
+        ledger.get_beacon_message(task_id)
+    with pytest.raises(reverts.NoBlockHash):
+        ledger.send(calls.StartSeed(task_id), pokers[0])
+    with pytest.raises(reverts.SeedNotReady):
+        ledger.send(calls.OpenSeats(task_id, FIRST), pokers[0])
+    control.mine(2)
+    snapshot = control.take_snapshot()
+    early = poke(federation, pokers[0])
+    control.revert(snapshot)
+    control.advance_time(7)
+    assert poke(federation, pokers[1]) == early != ZERO_DIGEST
+    seen = federation.run_roles(federation.roles, lambda seen: is_over(seen, 1))
+    assert seen.past.rounds[FIRST].outcome is Outcome.FINALIZED
+    require_sound(site, federation)
+
+
+def poke(federation, who):
+    """Fix the seed, which works once, and return it."""
+    ledger, task_id = federation.ledger, federation.task_id
+    ledger.send(calls.StartSeed(task_id), who)
+    with pytest.raises(reverts.SeedIsFixed):
+        ledger.send(calls.StartSeed(task_id), who)
+    ledger.send(calls.OpenSeats(task_id, FIRST), who)
+    with pytest.raises(reverts.AlreadySeeded):
+        ledger.send(calls.OpenSeats(task_id, FIRST), who)
+    return get_view(federation).seed
+
+
+def test_last_joiner__between_proposal_and_seed__is_not_drawn(site, start):
+    federation, late = start(rounds=1), site.keys[-1]
+    ledger, task_id = federation.ledger, federation.task_id
+    reach(federation, FIRST, Phase.SEAT)
+    weight = ledger.get_total_weight(task_id)
+    join(ledger, federation.sponsor, [late], Role.VALIDATOR, task_id)
+    place = ledger.get_member(task_id, late.address).place
+    assert get_view(federation).seed == ZERO_DIGEST
+    poke(federation, late)
+    assert ledger.get_total_weight(task_id) == get_view(federation).draw.total_weight == weight
+    # In the last stage everybody has a seat, whose key counted when the round opened.
+    site.control.advance_time(3 * WINDOW)
+    manager, seed = ledger.addresses.round_manager, get_view(federation).seed
+    place_in_draw = {"role": SEAT_ROLE, "attempt": 0, "seed": seed}
+    message = draw_message(ledger.chain_id, manager, task_id, FIRST, **place_in_draw)
+    proven = build_proof(make_vrf_secret(late.address), message)
+    with pytest.raises(reverts.NotDrawable):
+        ledger.send(calls.ProveSeats(task_id, FIRST, (SeatProof(place, *proven),)), late)
+    seen = federation.run_roles(federation.roles, lambda seen: is_over(seen, 1))
+    assert seen.past.rounds[FIRST].outcome is Outcome.FINALIZED
+    assert seen.past.rounds[FIRST].committee >> 4 * place & 15 == 0
+    require_sound(site, federation)
+
+
+def test_verify__altered_committee_and_seeds__names_every_word(site, start):
+    federation = start(rounds=1)
+    federation.run_roles(federation.roles, lambda seen: is_over(seen, 1))
+    findings = Findings()
+    book = site.book
+    chain = ChainAudit(
+        site.devnet.rpc,
+        EthereumLedger(site.devnet.rpc, book),
+        federation.task_id,
+        book.first_block,
+        None,
+        findings,
+        lambda *_: None,
+    ).prove()
+    ours = {"seed", "committee", "last"}
+    found = [
+        (address, at, slot)
+        for name in ("RoundManager", "ChainSeeds")
+        for address in [getattr(federation.ledger.addresses, ADDRESS_OF[name])]
+        for at, slot in _compute_slots(chain, name).items()
+        if slot.task_id == federation.task_id and ours & set(re.split(r"[.\[]", slot.name))
+    ]
+    assert len(found) == 3
+    right = {(address, at): site.control.get_storage(address, at) for address, at, _ in found}
+    for address, at, slot in found:
+        word = right[address, at]
+        assert int.from_bytes(word, "big") == slot.value != 0
+        site.control.set_storage(address, at, word[:-1] + bytes([word[-1] ^ 1]))
+    site.control.mine()
+    report = verify(site, federation)
+    wrong = {check.subject.partition(".")[2] for check in report.failures}
+    assert {slot.name for *_, slot in found} <= wrong
+    for (address, at), word in right.items():
+        site.control.set_storage(address, at, word)
+    site.control.mine()
+
+
+ADDRESS_OF = {"RoundManager": "round_manager", "ChainSeeds": "seed_source"}
