@@ -92,7 +92,12 @@ QUICK = Preset(
 DRAWN = replace(
     QUICK,
     schedule=replace(
-        QUICK.schedule, committee=5, min_validators=5, seat_window=Seconds(10), propose_ranks=3
+        QUICK.schedule,
+        committee=5,
+        min_validators=5,
+        seat_window=Seconds(10),
+        propose_ranks=3,
+        vote_window=Seconds(100),
     ),
 )
 """Five seats, drawn in stages of ten seconds, for a clock that a test moves."""

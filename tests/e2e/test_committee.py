@@ -148,8 +148,19 @@ def sign(federation, validator, vote, *, number=FIRST, attempt=0, chain_id=None)
 
 
 @pytest.fixture(scope="module")
-def voting(site, turns, tmp_path_factory):
-    """A federation in the vote of its first round, in which nobody has voted."""
+def votings():
+    """Federations that were brought to a vote."""
+    return []
+
+
+@pytest.fixture
+def voting(site, turns, tmp_path_factory, votings):
+    """A federation in the vote of its first round, in which nobody has voted.
+
+    Tests that move the clock may have ended an earlier one's.
+    """
+    if votings and votings[-1].ledger.get_phase(votings[-1].task_id) is Phase.VOTE:
+        return votings[-1]
     first = 1 + MEMBERS * next(turns)
     federation = make_site_federation(
         site,
@@ -161,6 +172,7 @@ def voting(site, turns, tmp_path_factory):
         rounds=1,
     )
     reach(federation, FIRST, Phase.VOTE)
+    votings.append(federation)
     return federation
 
 
