@@ -10,8 +10,9 @@ import numpy as np
 
 from flchain.learning.parameters import Int32, Int64
 
-# Small enough for temporaries to stay in the processor's cache.
-_CHUNK = 1 << 14
+# Small enough for temporaries to stay in the processor's cache, and for BLAS to use one thread: its
+# others would wait for a core that something else is using.
+_CHUNK = 1 << 13
 _HALF_BITS = 20
 _EXACT = 1 << 53
 _RATIO_BITS = 30
