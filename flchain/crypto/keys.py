@@ -55,6 +55,7 @@ def load_keystore(path: Path, password: str) -> LocalSigner:
         if "MAC mismatch" in str(error):
             raise ConfigError(f"keystore {path}: wrong password") from None
         raise ConfigError(f"keystore {path} is not a version 3 keystore") from None
+    # NotImplementedError is how eth-account refuses other versions and other ciphers.
     except (KeyError, TypeError, NotImplementedError):
         raise ConfigError(f"keystore {path} is not a version 3 keystore") from None
 

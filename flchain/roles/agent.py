@@ -22,7 +22,7 @@ from flchain.protocol.types import Phase, Role, RoundId
 from flchain.roles.archive import Sealed, seal_payload
 from flchain.roles.assembly import fetch_state
 from flchain.roles.context import Context
-from flchain.roles.duties import is_entitled
+from flchain.roles.duties import was_entitled
 from flchain.roles.observation import Observation, is_overtaken
 from flchain.roles.payouts import claim_rewards
 from flchain.roles.retention import name_round_pin, release_old
@@ -75,7 +75,7 @@ class Agent:
         # The events may lag behind the member's record.
         member = self.context.ledger.get_member(self.context.task_id, agent)
         is_first = member.submitted_round != seen.round.round
-        return is_first and is_entitled(self.context, seen, Role.AGENT)
+        return is_first and was_entitled(self.context, seen, Role.AGENT, member)
 
     def _submit(self, seen: Observation) -> None:
         number = seen.round.round

@@ -1,5 +1,6 @@
 """Whether a member has a part in what goes on: read before acting, so that nobody acts in vain."""
 
+from flchain.protocol.records import Member
 from flchain.protocol.types import ZERO_ADDRESS, Role, Wei
 from flchain.roles.context import Context
 from flchain.roles.observation import Observation
@@ -7,9 +8,14 @@ from flchain.roles.observation import Observation
 
 def is_entitled(context: Context, seen: Observation, role: Role) -> bool:
     """Return whether this account had `role` and was active when the round opened."""
-    ledger, opened_at = context.ledger, seen.round.opened_at
-    member = ledger.get_member(context.task_id, context.signer.address)
-    was_active = member.active_from <= opened_at // ledger.get_epoch_length()
+    member = context.ledger.get_member(context.task_id, context.signer.address)
+    return was_entitled(context, seen, role, member)
+
+
+def was_entitled(context: Context, seen: Observation, role: Role, member: Member) -> bool:
+    """Return the same of an enrolment that was read already."""
+    opened_at = seen.round.opened_at
+    was_active = member.active_from <= opened_at // context.ledger.get_epoch_length()
     return member.role == role and was_active and not 0 < member.left_at <= opened_at
 
 

@@ -45,11 +45,12 @@ def claim_rewards(context: Context, seen: Observation, done: set[RoundId]) -> in
     is raised after the last round.
     """
     paid, failures = 0, []
+    task = context.ledger.get_task(context.task_id)
     for number, past in seen.past.rounds.items():
         if number in done or past.rewards is None or seen.now < past.rewards.claimable_from:
             continue
         try:
-            paid += _claim_reward(context, seen, past)
+            paid += _claim_reward(context, seen, past, task)
         except FlchainError as error:
             failures.append(error)
         else:
@@ -59,9 +60,9 @@ def claim_rewards(context: Context, seen: Observation, done: set[RoundId]) -> in
     return paid
 
 
-def _claim_reward(context: Context, seen: Observation, past: RoundPast) -> bool:
+def _claim_reward(context: Context, seen: Observation, past: RoundPast, task: Task) -> bool:
     """Claim what is due for one round; return whether it was paid."""
-    if seen.now >= compute_expiry(past, context.ledger.get_task(context.task_id)):
+    if seen.now >= compute_expiry(past, task):
         return False
     claim = build_claim(context, past)
     if claim is None:
