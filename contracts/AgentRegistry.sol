@@ -3,6 +3,8 @@ pragma solidity 0.8.37;
 
 import {Signed} from "./abstracts/Signed.sol";
 import {IAgentRegistry} from "./interfaces/IAgentRegistry.sol";
+import {Sortition} from "./libraries/Sortition.sol";
+import {VRF, VrfKey, VrfProof} from "./libraries/VRF.sol";
 import {Agent} from "./types/Types.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
@@ -14,12 +16,25 @@ import {Nonces} from "@openzeppelin/contracts/utils/Nonces.sol";
 contract AgentRegistry is IAgentRegistry, Signed, Nonces {
     using SafeERC20 for IERC20;
 
+    /// @dev A key that a guardian has announced.
+    struct Recovery {
+        bytes32 keysDigest;
+        uint40 executableFrom;
+    }
+
     /* CONSTANTS */
 
     /// @notice Where slashed tokens go.
     address public constant BURN_ADDRESS = 0x000000000000000000000000000000000000dEaD;
     uint8 private constant ALL_ROLES = 7;
     uint32 private constant ACTIVATION_EPOCHS = 2;
+    uint256 private constant USED = 1;
+    uint256 private constant PROVEN = 2;
+    /// @dev A silent seat costs this part of the stake that a validator needs.
+    uint96 private constant SILENCE_DIVISOR = 100;
+    /// @dev An offence costs this part of it, of which a part goes to who reports it.
+    uint96 private constant OFFENCE_DIVISOR = 2;
+    uint96 private constant BOUNTY_DIVISOR = 10;
     bytes32 private constant REGISTRATION_TYPEHASH =
         keccak256("Registration(uint8 roles,uint96 stake,bytes32 keysDigest,uint40 deadline)");
     bytes32 private constant STAKE_INCREASE_TYPEHASH =
@@ -45,9 +60,12 @@ contract AgentRegistry is IAgentRegistry, Signed, Nonces {
     /* STORAGE */
 
     mapping(address agent => Agent record) private _agents;
-    mapping(bytes32 keysDigest => bool isUsed) private _usedKeys;
+    mapping(bytes32 keysDigest => uint256 use) private _keys;
     /// @notice Return whether governance put an account on the allow-list.
     mapping(address agent => bool isAllowed) public isAllowed;
+    /// @inheritdoc IAgentRegistry
+    mapping(address agent => address guardian) public getGuardian;
+    mapping(address agent => Recovery pending) private _recoveries;
 
     /* MODIFIERS */
 
@@ -97,6 +115,15 @@ contract AgentRegistry is IAgentRegistry, Signed, Nonces {
     }
 
     /// @inheritdoc IAgentRegistry
+    function announceRecovery(address agent, VrfKey calldata key, VrfProof calldata proof) external {
+        if (getGuardian[agent] != msg.sender) revert NotGuardian(agent, msg.sender);
+        bytes32 digest = _proveKey(agent, key, proof);
+        uint40 executableFrom = uint40(block.timestamp) + unbondingPeriod;
+        _recoveries[agent] = Recovery(digest, executableFrom);
+        emit RecoveryAnnounced(agent, digest, executableFrom);
+    }
+
+    /// @inheritdoc IAgentRegistry
     function beginUnbonding() external {
         _beginUnbonding(msg.sender);
     }
@@ -108,6 +135,22 @@ contract AgentRegistry is IAgentRegistry, Signed, Nonces {
         bytes32 structHash = keccak256(abi.encode(UNBONDING_TYPEHASH, _agents[agent].keysDigest, deadline));
         _verifySignature(agent, structHash, signature);
         _beginUnbonding(agent);
+    }
+
+    /// @inheritdoc IAgentRegistry
+    function cancelRecovery() external {
+        if (_recoveries[msg.sender].keysDigest == 0) revert NothingAnnounced(msg.sender);
+        delete _recoveries[msg.sender];
+        emit RecoveryAnnounced(msg.sender, 0, 0);
+    }
+
+    /// @inheritdoc IAgentRegistry
+    function executeRecovery(address agent) external {
+        Recovery memory pending = _recoveries[agent];
+        if (pending.keysDigest == 0) revert NothingAnnounced(agent);
+        if (block.timestamp < pending.executableFrom) revert RecoveryNotDue(pending.executableFrom);
+        delete _recoveries[agent];
+        _setKey(agent, pending.keysDigest);
     }
 
     /// @inheritdoc IAgentRegistry
@@ -134,8 +177,46 @@ contract AgentRegistry is IAgentRegistry, Signed, Nonces {
     }
 
     /// @inheritdoc IAgentRegistry
+    function punishOffence(address agent, address reporter) external onlyRoundManager {
+        Agent storage record = _agents[agent];
+        uint96 due = VALIDATOR_STAKE / OFFENCE_DIVISOR;
+        uint96 free = record.stake - record.locked;
+        uint96 fromStake = due < free ? due : free;
+        uint96 rest = due - fromStake;
+        uint96 fromUnbonding = rest < record.unbonding ? rest : record.unbonding;
+        record.stake -= fromStake;
+        record.unbonding -= fromUnbonding;
+        uint96 amount = fromStake + fromUnbonding;
+        emit AgentSlashed(agent, amount);
+        if (address(TOKEN) == address(0)) {
+            _setSuspended(agent, true);
+            return;
+        }
+        uint96 bounty = reporter == address(0) ? 0 : amount / BOUNTY_DIVISOR;
+        if (bounty != 0) TOKEN.trySafeTransfer(reporter, bounty);
+        if (amount != bounty) TOKEN.trySafeTransfer(BURN_ADDRESS, amount - bounty);
+    }
+
+    /// @inheritdoc IAgentRegistry
+    function punishSilence(address agent) external onlyRoundManager {
+        Agent storage record = _agents[agent];
+        uint96 free = record.stake - record.locked;
+        uint96 penalty = VALIDATOR_STAKE / SILENCE_DIVISOR;
+        if (penalty > free) penalty = free;
+        if (penalty == 0) return;
+        record.stake -= penalty;
+        emit AgentSlashed(agent, penalty);
+        TOKEN.trySafeTransfer(BURN_ADDRESS, penalty);
+    }
+
+    /// @inheritdoc IAgentRegistry
     function register(uint8 roles, uint96 stake, bytes32 keysDigest) external {
-        _register(msg.sender, roles, stake, keysDigest);
+        _register(msg.sender, roles, stake, keysDigest, USED);
+    }
+
+    /// @inheritdoc IAgentRegistry
+    function registerWithKey(uint8 roles, uint96 stake, VrfKey calldata key, VrfProof calldata proof) external {
+        _register(msg.sender, roles, stake, _proveKey(msg.sender, key, proof), PROVEN);
     }
 
     /// @inheritdoc IAgentRegistry
@@ -158,7 +239,7 @@ contract AgentRegistry is IAgentRegistry, Signed, Nonces {
                 catch {}
             // solhint-enable no-empty-blocks
         }
-        _register(msg.sender, roles, stake, keysDigest);
+        _register(msg.sender, roles, stake, keysDigest, USED);
     }
 
     /// @inheritdoc IAgentRegistry
@@ -174,7 +255,7 @@ contract AgentRegistry is IAgentRegistry, Signed, Nonces {
         // A keys digest works once, so that the signature does too.
         bytes32 structHash = keccak256(abi.encode(REGISTRATION_TYPEHASH, roles, stake, keysDigest, deadline));
         _verifySignature(agent, structHash, signature);
-        _register(agent, roles, stake, keysDigest);
+        _register(agent, roles, stake, keysDigest, USED);
     }
 
     /// @inheritdoc IAgentRegistry
@@ -189,9 +270,22 @@ contract AgentRegistry is IAgentRegistry, Signed, Nonces {
     }
 
     /// @inheritdoc IAgentRegistry
+    function rotateKey(VrfKey calldata key, VrfProof calldata proof) external {
+        _setKey(msg.sender, _proveKey(msg.sender, key, proof));
+    }
+
+    /// @inheritdoc IAgentRegistry
     function setAllowed(address agent, bool allowed) external onlyGovernance {
         isAllowed[agent] = allowed;
         emit AllowanceSet(agent, allowed);
+    }
+
+    /// @inheritdoc IAgentRegistry
+    function setGuardian(address guardian) external {
+        if (_agents[msg.sender].roles == 0) revert NotRegistered(msg.sender);
+        getGuardian[msg.sender] = guardian;
+        delete _recoveries[msg.sender];
+        emit GuardianSet(msg.sender, guardian);
     }
 
     /// @inheritdoc IAgentRegistry
@@ -227,6 +321,19 @@ contract AgentRegistry is IAgentRegistry, Signed, Nonces {
     /// @inheritdoc IAgentRegistry
     function getAgent(address agent) external view returns (Agent memory) {
         return _agents[agent];
+    }
+
+    /// @inheritdoc IAgentRegistry
+    function getDrawKey(address agent) external view returns (bytes32 digest, uint96 stake) {
+        Agent storage record = _agents[agent];
+        (digest, stake) = (record.keysDigest, record.stake);
+        if (_keys[digest] != PROVEN) digest = 0;
+    }
+
+    /// @inheritdoc IAgentRegistry
+    function getRecovery(address agent) external view returns (bytes32 keysDigest, uint40 executableFrom) {
+        Recovery memory pending = _recoveries[agent];
+        return (pending.keysDigest, pending.executableFrom);
     }
 
     /// @inheritdoc IAgentRegistry
@@ -266,25 +373,43 @@ contract AgentRegistry is IAgentRegistry, Signed, Nonces {
         TOKEN.safeTransferFrom(agent, address(this), amount);
     }
 
-    function _register(address agent, uint8 roles, uint96 stake, bytes32 keysDigest) internal {
+    function _register(address agent, uint8 roles, uint96 stake, bytes32 keysDigest, uint256 use) internal {
         Agent storage record = _agents[agent];
         if (record.roles != 0) revert AlreadyRegistered(agent);
         if (record.unbonding != 0) revert StillUnbonding(agent, record.unbondsAt);
         if (roles == 0 || roles > ALL_ROLES) revert InvalidRoles(roles);
         if (keysDigest == 0) revert InvalidKeys(keysDigest);
-        if (_usedKeys[keysDigest]) revert KeysUsed(keysDigest);
+        if (_keys[keysDigest] != 0) revert KeysUsed(keysDigest);
         _verifyEntry(agent, roles, stake);
         uint32 activeFrom = uint32(block.timestamp / epochLength) + ACTIVATION_EPOCHS;
         (record.stake, record.activeFrom, record.roles) = (stake, activeFrom, roles);
         record.keysDigest = keysDigest;
-        _usedKeys[keysDigest] = true;
+        _keys[keysDigest] = use;
         emit AgentRegistered(agent, roles, stake, activeFrom, keysDigest);
         if (stake != 0) TOKEN.safeTransferFrom(agent, address(this), stake);
+    }
+
+    function _setKey(address agent, bytes32 digest) internal {
+        Agent storage record = _agents[agent];
+        if (record.roles == 0) revert NotRegistered(agent);
+        if (_keys[digest] != 0) revert KeysUsed(digest);
+        record.keysDigest = digest;
+        _keys[digest] = PROVEN;
+        emit KeyRotated(agent, digest);
     }
 
     function _setSuspended(address agent, bool suspended) internal {
         _agents[agent].isSuspended = suspended;
         emit SuspensionSet(agent, suspended);
+    }
+
+    function _proveKey(address agent, VrfKey calldata key, VrfProof calldata proof)
+        internal
+        view
+        returns (bytes32 digest)
+    {
+        VRF.verify(key, Sortition.possessionMessage(address(this), agent), proof);
+        digest = VRF.hashKey(key);
     }
 
     function _verifyEntry(address agent, uint8 roles, uint96 stake) internal view {

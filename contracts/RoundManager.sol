@@ -7,15 +7,33 @@ import {IAgentRegistry} from "./interfaces/IAgentRegistry.sol";
 import {IModelRegistry} from "./interfaces/IModelRegistry.sol";
 import {IRewardDistributor} from "./interfaces/IRewardDistributor.sol";
 import {IRoundManager} from "./interfaces/IRoundManager.sol";
+import {ISeedSource} from "./interfaces/ISeedSource.sol";
 import {BallotWord} from "./libraries/Ballots.sol";
+import {Committees} from "./libraries/Committees.sol";
 import {Digests} from "./libraries/Digests.sol";
+import {DrawBook} from "./libraries/DrawBook.sol";
+import {Evidence} from "./libraries/Evidence.sol";
 import {RoundBook} from "./libraries/RoundBook.sol";
 import {RoundState} from "./libraries/RoundState.sol";
 import {Seats} from "./libraries/Seats.sol";
 import {Settlement} from "./libraries/Settlement.sol";
 import {Decision, Tallies} from "./libraries/Tallies.sol";
 import {Page} from "./types/Book.sol";
-import {Ballot, Content, Member, Outcome, Phase, Proposal, SignedVote, Vote} from "./types/Types.sol";
+import {
+    Audit,
+    Ballot,
+    Content,
+    Draw,
+    DrawKey,
+    Member,
+    Outcome,
+    Phase,
+    Proposal,
+    Round,
+    SeatProof,
+    SignedVote,
+    Vote
+} from "./types/Types.sol";
 
 /// @title RoundManager
 /// @notice Proposals, votes and finality, on top of tasks and rounds.
@@ -25,15 +43,51 @@ contract RoundManager is Rounds {
     /// @param agents Identities and stake.
     /// @param models Model versions.
     /// @param rewards Budgets and rewards.
-    constructor(IAgentRegistry agents, IModelRegistry models, IRewardDistributor rewards)
-        Tasks(agents, models, rewards)
+    /// @param seeds Randomness of draws.
+    constructor(IAgentRegistry agents, IModelRegistry models, IRewardDistributor rewards, ISeedSource seeds)
+        Tasks(agents, models, rewards, seeds)
     {}
 
     /* STATE-CHANGING */
 
     /// @inheritdoc IRoundManager
+    function auditVote(uint64 taskId, Audit calldata finding) external {
+        Evidence.audit(_book.pages[taskId], _suite(), taskId, finding);
+    }
+
+    /// @inheritdoc IRoundManager
+    function openSeats(uint64 taskId, uint32 round) external {
+        DrawBook.open(_book.pages[taskId], _suite(), taskId, round);
+    }
+
+    /// @inheritdoc IRoundManager
+    function proveSeats(uint64 taskId, uint32 round, SeatProof[] calldata proofs) external {
+        DrawBook.prove(_book.pages[taskId], _suite(), taskId, round, proofs);
+    }
+
+    /// @inheritdoc IRoundManager
     function propose(uint64 taskId, uint32 round, Content calldata content) external returns (bytes32 proposalId) {
         return RoundBook.propose(_book.pages[taskId], _suite(), taskId, round, content);
+    }
+
+    /// @inheritdoc IRoundManager
+    function reportDoubleVote(
+        uint64 taskId,
+        uint32 round,
+        uint8 attempt,
+        SignedVote calldata first,
+        SignedVote calldata second
+    ) external {
+        Evidence.reportDoubleVote({
+            page: _book.pages[taskId],
+            suite: _suite(),
+            domain: _domainSeparatorV4(),
+            taskId: taskId,
+            round: round,
+            attempt: attempt,
+            first: first,
+            second: second
+        });
     }
 
     /// @inheritdoc IRoundManager
@@ -45,11 +99,13 @@ contract RoundManager is Rounds {
     function vote(uint256 taskId, uint256 round, Vote calldata ballotPaper) external {
         Page storage page = _book.pages[taskId];
         BallotWord ballot = _requireVote(page, round);
+        Round storage current = page.round;
         BallotWord counted = _vote({
             page: page,
             taskId: taskId,
             round: round,
-            openedAt: page.round.openedAt,
+            openedAt: current.openedAt,
+            committee: current.seats == 0 ? Committees.EVERYBODY : page.committee,
             proposalId: page.proposal.proposalId,
             ballot: ballot,
             validator: msg.sender,
@@ -65,6 +121,7 @@ contract RoundManager is Rounds {
         Page storage page = _book.pages[taskId];
         BallotWord ballot = _requireVote(page, round);
         uint256 openedAt = page.round.openedAt;
+        uint256 committee = page.round.seats == 0 ? Committees.EVERYBODY : page.committee;
         bytes32 proposalId = page.proposal.proposalId;
         bytes32 key = Digests.roundKey(address(this), taskId, round);
         bytes32 domain = _domainSeparatorV4();
@@ -78,6 +135,7 @@ contract RoundManager is Rounds {
                 taskId: taskId,
                 round: round,
                 openedAt: openedAt,
+                committee: committee,
                 proposalId: proposalId,
                 ballot: ballot,
                 validator: validator,
@@ -97,6 +155,29 @@ contract RoundManager is Rounds {
     }
 
     /// @inheritdoc IRoundManager
+    function getDraw(uint64 taskId)
+        external
+        view
+        returns (Draw memory draw, bytes32 seed, uint256[] memory list, uint256 committee)
+    {
+        Page storage page = _book.pages[taskId];
+        draw = page.draw;
+        (seed, committee) = (page.seed, page.committee);
+        list = Committees.load(page, draw.entries, draw.entries);
+    }
+
+    /// @inheritdoc IRoundManager
+    function getDrawKey(uint64 taskId, uint8 place) external view returns (DrawKey memory, address holder) {
+        Page storage page = _book.pages[taskId];
+        return (page.drawKeys[place], page.holders[place]);
+    }
+
+    /// @inheritdoc IRoundManager
+    function getTotalWeight(uint64 taskId) external view returns (uint256) {
+        return _book.pages[taskId].weights.atOpening;
+    }
+
+    /// @inheritdoc IRoundManager
     function getProposal(uint64 taskId) external view returns (Proposal memory) {
         return _book.pages[taskId].proposal;
     }
@@ -109,7 +190,7 @@ contract RoundManager is Rounds {
     /* INTERNAL */
 
     function _closeVote(Page storage page, BallotWord ballot) internal {
-        bool isDecided = Tallies.decide(ballot, page.round.validators) != Decision.Open;
+        bool isDecided = Tallies.decide(ballot, Seats.count(page.round)) != Decision.Open;
         page.ballot = isDecided ? ballot.withVoteClose(block.timestamp) : ballot;
     }
 
@@ -118,6 +199,7 @@ contract RoundManager is Rounds {
         uint256 taskId,
         uint256 round,
         uint256 openedAt,
+        uint256 committee,
         bytes32 proposalId,
         BallotWord ballot,
         address validator,
@@ -139,14 +221,29 @@ contract RoundManager is Rounds {
             if (validator == page.proposal.proposer) revert OwnProposal(validator);
             return ballot;
         }
-        counted = Tallies.count(ballot, page.rejects, place, paper);
-        emit VoteCast(uint64(taskId), uint32(round), validator, ballot.attempt(), paper);
+        uint256 weight = Committees.weightOf(committee, place);
+        if (weight == 0) revert NotEntitled(validator);
+        counted = Tallies.count(ballot, page.rejects, place, weight, paper);
+        _logVote(taskId, round, validator, ballot.attempt(), paper);
+    }
+
+    /// @dev emit VoteCast(taskId, round, validator, attempt, paper), without copying the paper field by field; those
+    /// that nobody has read yet are checked.
+    function _logVote(uint256 taskId, uint256 round, address validator, uint256 attempt, Vote calldata paper) internal {
+        bytes32 topic = VoteCast.selector;
+        assembly ("memory-safe") {
+            if shr(16, calldataload(add(paper, 0x80))) { revert(0, 0) }
+            let free := mload(0x40)
+            mstore(free, attempt)
+            calldatacopy(add(free, 0x20), paper, 0xc0)
+            log4(free, 0xe0, topic, taskId, round, validator)
+        }
     }
 
     function _requireVote(Page storage page, uint256 round) internal view returns (BallotWord ballot) {
         if (page.round.round != round) revert WrongRound(page.round.round, round);
         ballot = page.ballot;
-        bool isOpen = ballot.isLive() && block.timestamp < ballot.voteClose();
+        bool isOpen = ballot.isLive() && block.timestamp >= ballot.openedAt() && block.timestamp < ballot.voteClose();
         if (!isOpen || page.round.outcome != Outcome.None) revert WrongPhase(Phase.Vote, RoundState.getPhase(page));
     }
 }

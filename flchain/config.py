@@ -19,7 +19,15 @@ FILE_NAME = "flchain.toml"
 _SECRETS = ("password",)
 _INTEGERS = ("chain_id", "task")
 _END = 1 << 64
-_PATHS = ("data_dir", "addresses", "keystore", "password_file", "anvil", "mnist")
+_PATHS = (
+    "data_dir",
+    "addresses",
+    "keystore",
+    "vrf_keystore",
+    "password_file",
+    "anvil",
+    "mnist",
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,7 @@ class Settings:
     chain_id: int | None = None
     task: int | None = None
     keystore: Path | None = None
+    vrf_keystore: Path | None = None
     password_file: Path | None = None
     password: Secret | None = None
     anvil: Path | None = None

@@ -14,10 +14,17 @@ from typing import Any
 
 from flchain.chain.spec import (
     agents,
+    committees,
+    draw_keys,
+    draws,
+    evidence,
+    keys,
     models,
+    penalties,
     proposals,
     rewards,
     rounds,
+    seeds,
     settlement,
     signatures,
     state,
@@ -26,19 +33,25 @@ from flchain.chain.spec import (
     transition,
     votes,
 )
+from flchain.crypto import vrf_hints
 from flchain.protocol.reverts import REVERTS
 
 TARGET = Path(__file__).parent.parent / "docs" / "protocol.md"
 CHAPTERS: tuple[tuple[str, ModuleType], ...] = (
     ("Identities and stake", agents),
+    ("VRF keys", keys),
     ("Tasks and members", tasks),
     ("Opening, submitting, attesting", rounds),
     ("Proposing", proposals),
+    ("Seeds", seeds),
+    ("Draws", draws),
     ("Voting", votes),
     ("Settling", settlement),
+    ("Evidence", evidence),
     ("Budgets and rewards", rewards),
 )
-MODULES = (*(module for _, module in CHAPTERS), models, signatures, state, token)
+ELSEWHERE = (committees, draw_keys, models, penalties, signatures, state, token, vrf_hints)
+MODULES = (*(module for _, module in CHAPTERS), *ELSEWHERE)
 INTRODUCTION = """\
 # The protocol
 
@@ -46,10 +59,11 @@ Written from `flchain/chain/spec`, which is the protocol: the in-memory ledger r
 command sequences hold the deployed contracts against it. `tools/write_protocol.py` makes this page,
 and a test fails when it is out of date.
 
-A **round** goes OPEN, SUBMIT, ATTEST, PROPOSE, VOTE and ends FINALIZED, REJECTED_QUALITY or
-ABORTED. JOIN, SHARES, CHECK and UNMASK belong to secure mode and SEAT to a drawn committee; their
-windows are zero. With c seats and v validators, a vote needs q = floor(2c/3) + 1 of all seats, and
-an update survives with h = floor(v/2) + 1 attestations: of all, never of those who came.
+A **round** goes OPEN, SUBMIT, ATTEST, PROPOSE, SEAT, VOTE and ends FINALIZED, REJECTED_QUALITY or
+ABORTED. JOIN, SHARES, CHECK and UNMASK belong to secure mode; their windows are zero. So is SEAT's
+where no committee is drawn and every active validator sits. With c seats and v validators, a vote
+needs q = floor(2c/3) + 1 of all seats, and an update survives with h = floor(v/2) + 1 attestations:
+of all, never of those who came. [committee.md](committee.md) says why nobody can choose who sits.
 """
 
 
@@ -63,22 +77,34 @@ def list_functions() -> dict[str, Callable[..., Any]]:
     }
 
 
-def find_refusals(function: Callable[..., Any], known: dict[str, Callable[..., Any]]) -> set[str]:
-    """Return the names of the errors that `function` may raise, itself or through others."""
-    refusals: set[str] = set()
-    waiting, seen = [function], set()
-    while waiting:
-        current = waiting.pop()
-        if current in seen:
-            continue
-        seen.add(current)
-        for node in ast.walk(ast.parse(inspect.getsource(current))):
-            if isinstance(node, ast.Name) and node.id in REVERTS:
-                refusals.add(node.id)
-            called = resolve(node, current, known)
-            if called is not None:
-                waiting.append(called)
-    return refusals
+def find_refusals(
+    function: Callable[..., Any],
+    known: dict[str, Callable[..., Any]],
+    seen: frozenset[Callable[..., Any]] = frozenset(),
+) -> set[str]:
+    """Return the names of the errors that `function` may raise, itself or through others.
+
+    What a function catches from others by name is not among them.
+    """
+    if function in seen:
+        return set()
+    own: set[str] = set()
+    others: set[str] = set()
+    tree = ast.parse(inspect.getsource(function))
+    caught = find_caught(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id in REVERTS and node.id not in caught:
+            own.add(node.id)
+        called = resolve(node, function, known)
+        if called is not None:
+            others |= find_refusals(called, known, seen | {function})
+    return own | (others - caught)
+
+
+def find_caught(tree: ast.AST) -> set[str]:
+    """Return the names of the errors for which a function has a handler."""
+    handlers = [node.type for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler)]
+    return {name.id for name in handlers if isinstance(name, ast.Name)}
 
 
 def resolve(

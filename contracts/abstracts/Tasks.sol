@@ -4,6 +4,7 @@ pragma solidity ^0.8.37;
 import {IAgentRegistry} from "../interfaces/IAgentRegistry.sol";
 import {IModelRegistry} from "../interfaces/IModelRegistry.sol";
 import {IRewardDistributor} from "../interfaces/IRewardDistributor.sol";
+import {ISeedSource} from "../interfaces/ISeedSource.sol";
 import {ITasks} from "../interfaces/ITasks.sol";
 import {Digests} from "../libraries/Digests.sol";
 import {Populations} from "../libraries/Populations.sol";
@@ -23,6 +24,7 @@ abstract contract Tasks is ITasks, Signed {
     IAgentRegistry internal immutable _AGENTS;
     IModelRegistry internal immutable _MODELS;
     IRewardDistributor internal immutable _REWARDS;
+    ISeedSource internal immutable _SEEDS;
     uint32 internal immutable _EPOCH_LENGTH;
 
     /* STORAGE */
@@ -31,10 +33,11 @@ abstract contract Tasks is ITasks, Signed {
 
     /* CONSTRUCTOR */
 
-    constructor(IAgentRegistry agents, IModelRegistry models, IRewardDistributor rewards) {
+    constructor(IAgentRegistry agents, IModelRegistry models, IRewardDistributor rewards, ISeedSource seeds) {
         _AGENTS = agents;
         _MODELS = models;
         _REWARDS = rewards;
+        _SEEDS = seeds;
         _EPOCH_LENGTH = agents.epochLength();
     }
 
@@ -106,6 +109,11 @@ abstract contract Tasks is ITasks, Signed {
         TaskBook.endEnrolment(_book.pages[taskId], _suite(), taskId, member);
     }
 
+    /// @inheritdoc ITasks
+    function refreshDrawKey(uint64 taskId, address validator) external {
+        TaskBook.refreshDrawKey(_book.pages[taskId], _suite(), taskId, validator);
+    }
+
     /* VIEW */
 
     /// @inheritdoc ITasks
@@ -146,6 +154,6 @@ abstract contract Tasks is ITasks, Signed {
     }
 
     function _suite() internal view returns (Suite memory) {
-        return Suite(_AGENTS, _MODELS, _REWARDS, _EPOCH_LENGTH);
+        return Suite(_AGENTS, _MODELS, _REWARDS, _SEEDS, _EPOCH_LENGTH);
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
+import {VrfKey, VrfProof} from "../libraries/VRF.sol";
 import {Agent} from "../types/Types.sol";
 
 /// @title IAgentRegistry
@@ -21,8 +22,14 @@ interface IAgentRegistry {
     event BondLocked(address indexed agent, uint96 amount);
     /// @notice Emitted when a bond is given back.
     event BondReleased(address indexed agent, uint96 amount);
-    /// @notice Emitted when a bond is burned.
+    /// @notice Emitted when stake is burned.
     event AgentSlashed(address indexed agent, uint96 amount);
+    /// @notice Emitted when an identity has another VRF key.
+    event KeyRotated(address indexed agent, bytes32 keysDigest);
+    /// @notice Emitted when an identity names, or removes, who may recover its key.
+    event GuardianSet(address indexed agent, address indexed guardian);
+    /// @notice Emitted when a guardian announces a key, and, with a zero digest, when that is cancelled.
+    event RecoveryAnnounced(address indexed agent, bytes32 keysDigest, uint40 executableFrom);
     /// @notice Emitted when governance changes the allow-list.
     event AllowanceSet(address indexed agent, bool isAllowed);
     /// @notice Emitted when governance, or a slash without stake, suspends an identity, and when it is lifted.
@@ -62,6 +69,12 @@ interface IAgentRegistry {
     error BondTooHigh(address agent, uint96 free, uint96 bond);
     /// @notice Thrown when an identity may take no duty in a role.
     error NotEligible(address agent, uint8 role);
+    /// @notice Thrown when the caller is not the identity's guardian.
+    error NotGuardian(address agent, address caller);
+    /// @notice Thrown when no recovery is announced.
+    error NothingAnnounced(address agent);
+    /// @notice Thrown when an announced key may not be put into force yet.
+    error RecoveryNotDue(uint40 executableFrom);
 
     /// @notice Register the caller; pulls `stake` from its allowance.
     function register(uint8 roles, uint96 stake, bytes32 keysDigest) external;
@@ -76,6 +89,26 @@ interface IAgentRegistry {
         bytes32 r,
         bytes32 s
     ) external;
+
+    /// @notice Register the caller with a VRF key, which a validator needs to be drawn into a committee.
+    /// @param proof Proof of possession over the registry and the caller.
+    function registerWithKey(uint8 roles, uint96 stake, VrfKey calldata key, VrfProof calldata proof) external;
+
+    /// @notice Give the caller another VRF key; identity, stake and duties stay.
+    /// @dev A task goes on with the key that it copied until somebody calls its `refreshDrawKey`.
+    function rotateKey(VrfKey calldata key, VrfProof calldata proof) external;
+
+    /// @notice Name who may recover the caller's VRF key; zero for nobody.
+    function setGuardian(address guardian) external;
+
+    /// @notice Announce another VRF key for `agent`; the caller is its guardian.
+    function announceRecovery(address agent, VrfKey calldata key, VrfProof calldata proof) external;
+
+    /// @notice Cancel what the caller's guardian has announced.
+    function cancelRecovery() external;
+
+    /// @notice Put an announced key into force once the unbonding period has passed; anybody may call.
+    function executeRecovery(address agent) external;
 
     /// @notice Register `agent` on its EIP-712 signature; the caller pays the gas, the stake is `agent`'s.
     function registerWithSig(
@@ -122,6 +155,22 @@ interface IAgentRegistry {
 
     /// @notice Burn a bond; reserved for the round manager.
     function slashBond(address agent, uint96 amount) external;
+
+    /// @notice Burn the fixed penalty for a silent seat; reserved for the round manager.
+    function punishSilence(address agent) external;
+
+    /// @notice Take half of what a validator must stake for an offence: a tenth of it goes to `reporter`, if not zero,
+    /// the rest is burned; reserved for the round manager.
+    function punishOffence(address agent, address reporter) external;
+
+    /// @notice Return the digest of the VRF key that an identity proved to hold, zero without one, and its stake.
+    function getDrawKey(address agent) external view returns (bytes32 digest, uint96 stake);
+
+    /// @notice Return who may recover an identity's key; zero for nobody.
+    function getGuardian(address agent) external view returns (address);
+
+    /// @notice Return the key that a guardian has announced, and from when it may be put into force.
+    function getRecovery(address agent) external view returns (bytes32 keysDigest, uint40 executableFrom);
 
     /// @notice Return one identity's record; all zero for a stranger.
     function getAgent(address agent) external view returns (Agent memory);

@@ -2,12 +2,16 @@
 pragma solidity ^0.8.37;
 
 import {
+    Audit,
     Ballot,
     Content,
+    Draw,
+    DrawKey,
     Outcome,
     Phase,
     Proposal,
     Round,
+    SeatProof,
     SignedAttestation,
     SignedVote,
     Submissions,
@@ -45,6 +49,20 @@ interface IRoundManager is ITasks {
     event VoteCast(uint64 indexed taskId, uint32 indexed round, address indexed validator, uint8 attempt, Vote vote);
     /// @notice Emitted when an undecided vote is extended.
     event VoteExtended(uint64 indexed taskId, uint32 indexed round, uint8 attempt, uint40 voteClose);
+    /// @notice Emitted when the seed of a draw is known; a zero seed says that every active validator sits.
+    event SeatsOpened(uint64 indexed taskId, uint32 indexed round, uint8 attempt, bytes32 seed);
+    /// @notice Emitted when proofs win seats: who proved what, and the committee after it, four bits for each place.
+    event SeatsProven(
+        uint64 indexed taskId, uint32 indexed round, uint8 attempt, uint8[] places, bytes32[] outputs, uint256 committee
+    );
+    /// @notice Emitted when silent validators lose their seats to the next on the list.
+    event SeatsReplaced(uint64 indexed taskId, uint32 indexed round, uint8 attempt, uint256 committee);
+    /// @notice Emitted when a member of a later committee finds another tag than an audited vote claimed.
+    event VoteAudited(
+        uint64 indexed taskId, uint32 indexed round, address indexed validator, address auditor, Audit finding
+    );
+    /// @notice Emitted when a validator is punished for an offence.
+    event OffencePunished(uint64 indexed taskId, address indexed validator, bytes32 offence, address reporter);
     /// @notice Emitted when a proposal is void and the next attempt begins.
     event ProposalVoided(uint64 indexed taskId, uint32 indexed round, uint8 attempt, bool isProvenWrong);
     /// @notice Emitted when a round ends.
@@ -93,6 +111,26 @@ interface IRoundManager is ITasks {
     /// @notice Thrown when a bundle is empty or holds more than 32 entries.
     error InvalidBundle(uint256 length);
 
+    /// @notice Thrown when the newest draw has a seed already.
+    error AlreadySeeded();
+    /// @notice Thrown when seats are claimed before the seed is known.
+    error NotSeeded();
+    /// @notice Thrown when the seed is not known; from `deadline` on every active validator sits without one.
+    error SeedNotReady(uint40 deadline);
+    /// @notice Thrown when the validator at a place cannot be drawn in this round.
+    error NotDrawable(uint8 place);
+    /// @notice Thrown when a proof is under another key than the one on record.
+    error WrongKey(uint8 place);
+    /// @notice Thrown when no proof of a call wins a seat that its validator did not have.
+    error NoSeat(uint8 place);
+
+    /// @notice Thrown when what is reported is no offence.
+    error NoOffence(address validator);
+    /// @notice Thrown when an offence was punished before.
+    error AlreadyPunished(address validator);
+    /// @notice Thrown when an auditor repeats itself.
+    error AlreadyAudited(address auditor);
+
     /// @notice Open the task's next round; anybody may call.
     function openRound(uint64 taskId) external returns (uint32 round);
 
@@ -121,11 +159,29 @@ interface IRoundManager is ITasks {
     /// @notice Propose the round's result; locks the bond.
     function propose(uint64 taskId, uint32 round, Content calldata content) external returns (bytes32 proposalId);
 
+    /// @notice Fix the seed of the newest draw, so that seats can be proven; anybody may call.
+    function openSeats(uint64 taskId, uint32 round) external;
+
+    /// @notice Enter the seats that up to 32 proofs win; anybody may send them.
+    function proveSeats(uint64 taskId, uint32 round, SeatProof[] calldata proofs) external;
+
     /// @notice Vote on the live proposal.
     function vote(uint256 taskId, uint256 round, Vote calldata ballotPaper) external;
 
     /// @notice Record up to 32 signed votes; skips those already counted, reverts on invalid ones.
     function voteBundle(uint256 taskId, uint256 round, SignedVote[] calldata votes) external;
+
+    /// @notice Punish a validator that signed two different votes for one attempt; a tenth goes to the reporter.
+    function reportDoubleVote(
+        uint64 taskId,
+        uint32 round,
+        uint8 attempt,
+        SignedVote calldata first,
+        SignedVote calldata second
+    ) external;
+
+    /// @notice Say, as a member of the newest committee, that an audited vote's tag is not what its work gives.
+    function auditVote(uint64 taskId, Audit calldata finding) external;
 
     /// @notice Record whatever the time and the counts have decided; anybody may call.
     function settle(uint64 taskId) external;
@@ -135,6 +191,18 @@ interface IRoundManager is ITasks {
 
     /// @notice Return the newest round.
     function getRound(uint64 taskId) external view returns (Round memory);
+
+    /// @notice Return the newest draw, its seed, its list of seats by score and who sits, four bits for each place.
+    function getDraw(uint64 taskId)
+        external
+        view
+        returns (Draw memory draw, bytes32 seed, uint256[] memory list, uint256 committee);
+
+    /// @notice Return what a validator needs to be drawn, by its place, and who it is.
+    function getDrawKey(uint64 taskId, uint8 place) external view returns (DrawKey memory, address holder);
+
+    /// @notice Return the weight of all validators when the newest round opened.
+    function getTotalWeight(uint64 taskId) external view returns (uint256);
 
     /// @notice Return the newest ballot.
     function getBallot(uint64 taskId) external view returns (Ballot memory);

@@ -16,6 +16,10 @@ interface ITasks {
     event MemberEnrolled(uint64 indexed taskId, address indexed member, uint8 role, uint32 activeFrom);
     /// @notice Emitted when a member leaves, or is dismissed.
     event MemberLeft(uint64 indexed taskId, address indexed member, bool isDismissed);
+    /// @notice Emitted when a validator's key and weight for draws change, and when they are gone (all zero).
+    event DrawKeySet(
+        uint64 indexed taskId, address indexed validator, uint8 place, bytes20 keyHash, uint32 weight, uint32 activeFrom
+    );
 
     /// @notice Thrown when a task does not exist.
     error UnknownTask(uint64 taskId);
@@ -43,6 +47,13 @@ interface ITasks {
     error WrongEndorsement(bytes32 policyDigest, bytes32 initialState);
     /// @notice Thrown when a member may not be dismissed.
     error StillInGoodStanding(uint64 taskId, address member);
+
+    /// @notice Thrown when a validator has no key that it proved to hold.
+    error NoDrawKey(address validator);
+    /// @notice Thrown when the task draws no committee.
+    error NothingDrawn(uint64 taskId);
+    /// @notice Thrown when somebody else wants to refresh a key and a weight that are as the registry has them.
+    error NothingToRefresh(address validator);
 
     /// @notice Create a task; the caller becomes its sponsor.
     function createTask(Task calldata task) external returns (uint64 taskId);
@@ -75,6 +86,10 @@ interface ITasks {
         uint40 deadline,
         bytes calldata signature
     ) external;
+
+    /// @notice Copy a validator's key and stake from the registry for the draws from two epochs later.
+    /// @dev Until then it is not drawn, so others may call only if its key is another now or its weight has fallen.
+    function refreshDrawKey(uint64 taskId, address validator) external;
 
     /// @notice Remove a member whose registration lapsed, or a validator who missed three votes; anybody may call.
     function dismiss(uint64 taskId, address member) external;

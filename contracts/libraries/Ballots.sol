@@ -4,7 +4,7 @@ pragma solidity ^0.8.37;
 import {Ballot} from "../types/Types.sol";
 
 /// @notice A `Ballot` in one word, from the lowest byte: cast, approvals, worse, missing, topReject, rejectKinds,
-/// attempt, startRank, rank, isLive, isExtended (a byte each), voteClose 40, proposeOpen 40, voted 64.
+/// attempt, startRank, rank, isLive, isExtended (a byte each), voteClose 40, openedAt 40, voted 64.
 type BallotWord is uint256;
 
 using Ballots for BallotWord global;
@@ -24,7 +24,7 @@ library Ballots {
     uint256 private constant IS_LIVE = 72;
     uint256 private constant IS_EXTENDED = 80;
     uint256 private constant VOTE_CLOSE = 88;
-    uint256 private constant PROPOSE_OPEN = 128;
+    uint256 private constant OPENED_AT = 128;
     uint256 private constant VOTED = 168;
 
     /// @notice Return the word of a ballot.
@@ -34,13 +34,13 @@ library Ballots {
             | (uint256(b.rejectKinds) << REJECT_KINDS);
         uint256 stage = (uint256(b.attempt) << ATTEMPT) | (uint256(b.startRank) << START_RANK)
             | (uint256(b.rank) << RANK) | (b.isLive ? 1 << IS_LIVE : 0) | (b.isExtended ? 1 << IS_EXTENDED : 0);
-        uint256 times = (uint256(b.voteClose) << VOTE_CLOSE) | (uint256(b.proposeOpen) << PROPOSE_OPEN);
+        uint256 times = (uint256(b.voteClose) << VOTE_CLOSE) | (uint256(b.openedAt) << OPENED_AT);
         return BallotWord.wrap(counts | stage | times | (uint256(b.voted) << VOTED));
     }
 
     /// @notice Return the ballot of a word.
     function unpack(BallotWord word) internal pure returns (Ballot memory b) {
-        b.proposeOpen = uint40(word.field(PROPOSE_OPEN));
+        b.openedAt = uint40(word.field(OPENED_AT));
         b.voteClose = word.voteClose();
         b.attempt = word.attempt();
         b.startRank = uint8(word.field(START_RANK));
@@ -76,21 +76,26 @@ library Ballots {
         return uint8(word.field(IS_LIVE)) != 0;
     }
 
+    /// @notice Return when proposing opened or, once a proposal is live, when VOTE opens.
+    function openedAt(BallotWord word) internal pure returns (uint40) {
+        return uint40(word.field(OPENED_AT));
+    }
+
     /// @notice Return when VOTE closes.
     function voteClose(BallotWord word) internal pure returns (uint40) {
         return uint40(word.field(VOTE_CLOSE));
     }
 
-    /// @notice Return whether the seat number `place` has voted.
+    /// @notice Return whether the validator at `place` has voted.
     function hasVoted(BallotWord word, uint256 place) internal pure returns (bool) {
         return (BallotWord.unwrap(word) >> (VOTED + place)) & 1 != 0;
     }
 
-    /// @notice Return the word with one vote of seat number `place` more; `counts` has a one in every count to raise.
+    /// @notice Return the word with the votes of `place` more: `weight` seats; `counts` has by how much others rise.
     /// @dev No count exceeds the 64 seats, so none runs over into the next.
-    function add(BallotWord word, uint256 place, uint256 counts) internal pure returns (BallotWord) {
+    function add(BallotWord word, uint256 place, uint256 weight, uint256 counts) internal pure returns (BallotWord) {
         unchecked {
-            uint256 raised = BallotWord.unwrap(word) + (counts | (1 << CAST));
+            uint256 raised = BallotWord.unwrap(word) + (counts | (weight << CAST));
             return BallotWord.wrap(raised | (1 << (VOTED + place)));
         }
     }
@@ -99,5 +104,11 @@ library Ballots {
     function withVoteClose(BallotWord word, uint256 time) internal pure returns (BallotWord) {
         uint256 rest = BallotWord.unwrap(word) & ~(uint256(type(uint40).max) << VOTE_CLOSE);
         return BallotWord.wrap(rest | (time << VOTE_CLOSE));
+    }
+
+    /// @notice Return the word with other times of VOTE's opening and close.
+    function withVoteWindow(BallotWord word, uint256 opens, uint256 closes) internal pure returns (BallotWord) {
+        uint256 rest = BallotWord.unwrap(word) & ~(uint256(type(uint40).max) << OPENED_AT);
+        return BallotWord.wrap(rest | (opens << OPENED_AT)).withVoteClose(closes);
     }
 }

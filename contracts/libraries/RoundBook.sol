@@ -14,19 +14,23 @@ import {
     Proposal,
     Round,
     Task,
-    TaskStatus
+    TaskStatus,
+    Weights
 } from "../types/Types.sol";
 import {BallotWord, Ballots} from "./Ballots.sol";
 import {Commitments} from "./Commitments.sol";
 import {Digests} from "./Digests.sol";
+import {DrawBook} from "./DrawBook.sol";
 import {Populations} from "./Populations.sol";
 import {RoundState} from "./RoundState.sol";
 import {Seats} from "./Seats.sol";
+import {WeightBook} from "./WeightBook.sol";
 
 /// @title RoundBook
 /// @notice What happens once in a round, its opening and a proposal; a linked library.
 library RoundBook {
     using Populations for Population;
+    using WeightBook for Weights;
 
     /// @notice Open the next round of a task.
     function open(Page storage page, Suite calldata suite, uint64 taskId) external returns (uint32 round) {
@@ -61,10 +65,14 @@ library RoundBook {
             revert IRoundManager.RewardTooHigh(content.rewardTotal, task.roundReserve);
         }
         proposalId = _record(page, taskId, ballot, content);
-        (ballot.isLive, ballot.isExtended) = (true, false);
-        ballot.voteClose = uint40(block.timestamp) + task.seatWindow + task.voteWindow;
+        (ballot.isLive, ballot.isExtended, ballot.openedAt) = (true, false, uint40(block.timestamp));
+        ballot.voteClose = uint40(block.timestamp) + task.voteWindow;
         ballot.voted = _ownSeat(page, suite);
         page.ballot = Ballots.pack(ballot);
+        if (task.committee != 0) {
+            page.round.seats = task.committee;
+            DrawBook.start(page, round, ballot.attempt);
+        }
         if (task.proposalBond != 0) suite.agents.lockBond(msg.sender, task.proposalBond);
     }
 
@@ -122,7 +130,8 @@ library RoundBook {
             attesters: 0,
             outcome: Outcome.None,
             parentVersion: parent,
-            wMax: task.wMax
+            wMax: task.wMax,
+            seats: task.committee
         });
         page.submissions = Commitments.start(Digests.roundKey(address(this), taskId, round));
         page.ballot = BallotWord.wrap(0);
@@ -144,6 +153,11 @@ library RoundBook {
         if (members < task.minAgents) revert IRoundManager.TooFewAgents(members, task.minAgents);
         page.populations[Seats.AGENT] = agents;
         page.populations[Seats.VALIDATOR] = seats;
+        if (task.committee == 0) return (members, validators);
+        Weights memory weights = page.weights;
+        weights.fold(epoch);
+        weights.atOpening = weights.active;
+        page.weights = weights;
     }
 
     /// @dev The proposer's own seat, which may not vote, counts as not silent.

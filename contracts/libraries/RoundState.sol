@@ -22,7 +22,10 @@ library RoundState {
         if (round.outcome != Outcome.None) return Phase.Ended;
         if (block.timestamp < round.submitClose) return Phase.Submit;
         BallotWord ballot = page.ballot;
-        if (ballot.isLive()) return block.timestamp < ballot.voteClose() ? Phase.Vote : Phase.Settle;
+        if (ballot.isLive()) {
+            if (block.timestamp < ballot.openedAt()) return Phase.Seat;
+            return block.timestamp < ballot.voteClose() ? Phase.Vote : Phase.Settle;
+        }
         if (block.timestamp < round.attestClose) return Phase.Attest;
         if (getDoom(page) != Outcome.None) return Phase.Settle;
         return getRank(page) < page.task.proposeRanks ? Phase.Propose : Phase.Settle;
@@ -43,7 +46,7 @@ library RoundState {
     /// @notice Return the rank whose window it is; `proposeRanks` or more once all windows are over.
     function getRank(Page storage page) internal view returns (uint256) {
         Ballot memory ballot = page.ballot.unpack();
-        uint256 opened = ballot.attempt == 0 ? page.round.attestClose : ballot.proposeOpen;
+        uint256 opened = ballot.attempt == 0 ? page.round.attestClose : ballot.openedAt;
         return ballot.startRank + (block.timestamp - opened) / page.task.proposeWindow;
     }
 

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {Member} from "../types/Types.sol";
+import {Member, Round} from "../types/Types.sol";
 
 /// @title Seats
-/// @notice Who sits on a round's committee, and how many seats decide.
-/// @dev The rule here is "every validator active at opening holds one seat, but not on its own proposal".
-/// A drawn committee replaces this library and nothing else.
+/// @notice Who belongs to a round, and how many seats decide.
+/// @dev Where no committee is drawn, every validator active at opening holds one seat, but not on its own proposal.
 library Seats {
     uint8 internal constant AGENT = 1;
     uint8 internal constant VALIDATOR = 2;
@@ -14,7 +13,13 @@ library Seats {
     /// @dev Seats are bits of one word, so that a round's votes share it.
     uint256 internal constant LIMIT = 64;
 
-    /// @notice Return whether `member` holds a seat.
+    /// @notice Return the number of seats in a round.
+    function count(Round storage round) internal view returns (uint256) {
+        uint8 drawn = round.seats;
+        return drawn == 0 ? round.validators : drawn;
+    }
+
+    /// @notice Return whether `member` was an active validator when the round opened.
     function isSeated(Member storage member, uint256 openedAt, uint256 epochLength) internal view returns (bool) {
         return isEntitled({
             role: member.role,

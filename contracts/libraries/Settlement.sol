@@ -5,6 +5,7 @@ import {IRoundManager} from "../interfaces/IRoundManager.sol";
 import {Page, Suite} from "../types/Book.sol";
 import {Absence, Ballot, Outcome, Phase, Proposal, TaskStatus} from "../types/Types.sol";
 import {Ballots} from "./Ballots.sol";
+import {DrawBook} from "./DrawBook.sol";
 import {RoundState} from "./RoundState.sol";
 import {Seats} from "./Seats.sol";
 import {Decision, Tallies} from "./Tallies.sol";
@@ -58,21 +59,29 @@ library Settlement {
         private
         returns (Decision decision, bool isExtended)
     {
-        uint256 seats = page.round.validators;
+        uint256 seats = Seats.count(page.round);
+        bool isDrawn = page.round.seats != 0;
         decision = Tallies.decide(page.ballot, seats);
         if (decision != Decision.Open) return (decision, false);
         Ballot memory ballot = page.ballot.unpack();
+        // Without a quorum of seats VOTE has no length, and nobody has voted.
+        if (isDrawn && ballot.openedAt == ballot.voteClose) return (Decision.Unseated, false);
         bool isCorrect = uint256(ballot.approvals) + ballot.worse >= Seats.quorum(seats);
         if (!isCorrect && !ballot.isExtended) {
             ballot.isExtended = true;
             ballot.voteClose = uint40(block.timestamp) + page.task.voteWindow;
+            if (isDrawn) DrawBook.replaceSilent(page, suite, taskId);
             page.ballot = Ballots.pack(ballot);
             emit IRoundManager.VoteExtended(taskId, page.round.round, ballot.attempt, ballot.voteClose);
             return (decision, true);
         }
-        page.absences[2] = page.absences[1];
-        page.absences[1] = page.absences[0];
-        page.absences[0] = Absence(uint32(page.round.openedAt / suite.epochLength), ballot.voted);
+        if (isDrawn) {
+            DrawBook.punishSilent(page, suite);
+        } else {
+            page.absences[2] = page.absences[1];
+            page.absences[1] = page.absences[0];
+            page.absences[0] = Absence(uint32(page.round.openedAt / suite.epochLength), ballot.voted);
+        }
         return (isCorrect ? Decision.Final : Decision.Void, false);
     }
 
@@ -134,6 +143,7 @@ library Settlement {
         if (decision == Decision.Final) return Outcome.Finalized;
         if (decision == Decision.Worse) return Outcome.RejectedQuality;
         if (decision == Decision.Missing) return Outcome.AbortedDataLost;
+        if (decision == Decision.Unseated) return Outcome.AbortedNoCommittee;
         Ballot memory ballot = page.ballot.unpack();
         ballot.isLive = false;
         outcome = _startAttempt(page, taskId, round, ballot, decision == Decision.Wrong);
@@ -148,7 +158,7 @@ library Settlement {
         emit IRoundManager.ProposalVoided(taskId, round, ballot.attempt, isProvenWrong);
         ++ballot.attempt;
         if (ballot.attempt == page.task.maxAttempts) return Outcome.AbortedNoQuorum;
-        ballot.proposeOpen = uint40(block.timestamp);
+        ballot.openedAt = uint40(block.timestamp);
         ballot.startRank = uint8(Math.min(uint256(ballot.rank) + 1, page.task.proposeRanks - 1));
         (ballot.approvals, ballot.worse, ballot.missing, ballot.cast) = (0, 0, 0, 0);
         (ballot.rejectKinds, ballot.topReject, ballot.rank, ballot.voted) = (0, 0, 0, 0);

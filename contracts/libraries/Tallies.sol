@@ -7,14 +7,15 @@ import {BallotWord, Ballots} from "./Ballots.sol";
 import {Seats} from "./Seats.sol";
 
 /// @notice What a ballot's counts say.
-/// @dev `Open` means that a remaining vote could still change the result.
+/// @dev `Open` means that a remaining vote could still change the result, `Unseated` that too few seats were won.
 enum Decision {
     Open,
     Final,
     Worse,
     Wrong,
     Missing,
-    Void
+    Void,
+    Unseated
 }
 
 /// @title Tallies
@@ -26,22 +27,25 @@ library Tallies {
     uint8 private constant DATA_MISSING = uint8(Verdict.DataMissing);
     uint8 private constant MAX_REASON = uint8(type(Reason).max);
 
-    /// @notice Return `ballot` with the vote of seat number `place`; `rejects` holds a word per distinct objection.
+    /// @notice Return `ballot` with the vote of the `weight` seats at `place`; `rejects` holds a word per distinct
+    /// objection.
     function count(
         BallotWord ballot,
         mapping(uint256 kind => uint256) storage rejects,
         uint256 place,
+        uint256 weight,
         Vote calldata paper
     ) internal returns (BallotWord) {
         (uint8 verdict, uint8 reason, bytes32 counter) = (paper.verdict, paper.reason, paper.counterContentId);
         if (verdict == WRONG) {
             if (reason == 0 || reason > MAX_REASON || counter == 0) revert IRoundManager.InvalidVote(verdict, reason);
-            return ballot.add(place, _countReject(ballot, rejects, keccak256(abi.encode(reason, counter))));
+            bytes32 objection = keccak256(abi.encode(reason, counter));
+            return ballot.add(place, weight, _countReject(ballot, rejects, objection, weight));
         }
         if (uint256(counter) | reason != 0) revert IRoundManager.InvalidVote(verdict, reason);
-        if (verdict == APPROVE) return ballot.add(place, 1 << Ballots.APPROVALS);
-        if (verdict == WORSE) return ballot.add(place, 1 << Ballots.WORSE);
-        if (verdict == DATA_MISSING) return ballot.add(place, 1 << Ballots.MISSING);
+        if (verdict == APPROVE) return ballot.add(place, weight, weight << Ballots.APPROVALS);
+        if (verdict == WORSE) return ballot.add(place, weight, weight << Ballots.WORSE);
+        if (verdict == DATA_MISSING) return ballot.add(place, weight, weight << Ballots.MISSING);
         revert IRoundManager.InvalidVote(verdict, reason);
     }
 
@@ -68,10 +72,12 @@ library Tallies {
 
     /// @dev The objection's hash and its count share a word: the count is the lowest byte.
     /// @return counts The ballot's counts that rise: the number of kinds, the most votes for one of them.
-    function _countReject(BallotWord ballot, mapping(uint256 kind => uint256) storage rejects, bytes32 objection)
-        private
-        returns (uint256 counts)
-    {
+    function _countReject(
+        BallotWord ballot,
+        mapping(uint256 kind => uint256) storage rejects,
+        bytes32 objection,
+        uint256 weight
+    ) private returns (uint256 counts) {
         uint256 kind = 0;
         uint256 kinds = ballot.getCount(Ballots.REJECT_KINDS);
         uint256 tally = uint256(objection) & ~uint256(0xff);
@@ -83,7 +89,9 @@ library Tallies {
             }
         }
         if (kind == kinds) counts |= 1 << Ballots.REJECT_KINDS;
-        rejects[kind] = ++tally;
-        if (uint8(tally) > ballot.getCount(Ballots.TOP_REJECT)) counts |= 1 << Ballots.TOP_REJECT;
+        tally += weight;
+        rejects[kind] = tally;
+        uint256 top = ballot.getCount(Ballots.TOP_REJECT);
+        if (uint8(tally) > top) counts |= (uint8(tally) - top) << Ballots.TOP_REJECT;
     }
 }

@@ -5,6 +5,7 @@ import {IAgentRegistry} from "../interfaces/IAgentRegistry.sol";
 import {ITasks} from "../interfaces/ITasks.sol";
 import {Book, Page, Suite} from "../types/Book.sol";
 import {Absence, Member, Outcome, Population, Task, TaskStatus, Terms} from "../types/Types.sol";
+import {DrawKeys} from "./DrawKeys.sol";
 import {Populations} from "./Populations.sol";
 import {Seats} from "./Seats.sol";
 import {TaskRules} from "./TaskRules.sol";
@@ -15,6 +16,7 @@ library TaskBook {
     using Populations for Population;
 
     uint32 private constant ACTIVATION_EPOCHS = 2;
+    uint32 private constant MAX_PENALTIES = 3;
 
     /// @notice Record a task and publish its version 0.
     function create(Book storage book, Suite calldata suite, Task calldata task) external returns (uint64 taskId) {
@@ -85,12 +87,32 @@ library TaskBook {
         page.members[member] = enrolment;
         page.populations[role] = population.add(activeFrom);
         emit ITasks.MemberEnrolled(taskId, member, role, activeFrom);
+        bool isDrawable = role == Seats.VALIDATOR && page.task.committee != 0;
+        if (isDrawable) {
+            DrawKeys.add({
+                page: page, suite: suite, taskId: taskId, validator: member, place: enrolment.place, penalties: 0
+            });
+        }
         suite.agents.addDuty(member, role);
     }
 
     /// @notice End an enrolment at the member's wish.
     function endEnrolment(Page storage page, Suite calldata suite, uint64 taskId, address member) external {
         _leave(page, suite, taskId, member, false);
+    }
+
+    /// @notice Copy a validator's key and stake anew for later draws.
+    function refreshDrawKey(Page storage page, Suite calldata suite, uint64 taskId, address validator) external {
+        Member memory enrolment = _requireMember(page, taskId, validator);
+        if (page.task.committee == 0) revert ITasks.NothingDrawn(taskId);
+        if (enrolment.role != Seats.VALIDATOR) revert ITasks.NotEnrolled(taskId, validator);
+        bool mayCall = msg.sender == validator || DrawKeys.isOutdated(page, suite, validator, enrolment.place);
+        if (!mayCall) revert ITasks.NothingToRefresh(validator);
+        uint32 penalties = page.drawKeys[enrolment.place].penalties;
+        DrawKeys.remove(page, suite, taskId, enrolment.place);
+        DrawKeys.add({
+            page: page, suite: suite, taskId: taskId, validator: validator, place: enrolment.place, penalties: penalties
+        });
     }
 
     function _leave(Page storage page, Suite calldata suite, uint64 taskId, address member, bool isDismissed) private {
@@ -100,6 +122,8 @@ library TaskBook {
         // A validator who left keeps its vote in the live round; whoever takes its seat is not active before the next.
         if (enrolment.role == Seats.VALIDATOR) population.seats &= ~Seats.bit(enrolment.place);
         if (enrolment.role == Seats.PROPOSER) _removeProposer(page, enrolment.place);
+        bool isDrawable = enrolment.role == Seats.VALIDATOR && page.task.committee != 0;
+        if (isDrawable) DrawKeys.remove(page, suite, taskId, enrolment.place);
         page.populations[enrolment.role] = population.remove(enrolment.activeFrom, epoch);
         if (enrolment.hasEndorsed) --page.status.endorsements;
         enrolment.hasEndorsed = false;
@@ -133,6 +157,7 @@ library TaskBook {
     /// @dev A seat that was empty or not yet active in one of the three votes was not silent in it.
     function _isInactive(Page storage page, Member memory enrolment) private view returns (bool) {
         if (enrolment.role != Seats.VALIDATOR) return false;
+        if (page.task.committee != 0) return page.drawKeys[enrolment.place].penalties >= MAX_PENALTIES;
         for (uint256 i = 0; i < 3; ++i) {
             Absence memory absence = page.absences[i];
             bool wasSilent = absence.epoch >= enrolment.activeFrom && absence.voted & Seats.bit(enrolment.place) == 0;

@@ -4,6 +4,8 @@ pragma solidity ^0.8.37;
 import {ITasks} from "../interfaces/ITasks.sol";
 import {Mode, Task} from "../types/Types.sol";
 import {Attestations} from "./Attestations.sol";
+import {Committees} from "./Committees.sol";
+import {DrawBook} from "./DrawBook.sol";
 import {Seats} from "./Seats.sol";
 
 /// @title TaskRules
@@ -22,7 +24,8 @@ library TaskRules {
         if (task.initialState == 0) revert ITasks.InvalidTask("initialState");
         uint256 largestSum = uint256(task.maxAgents) * task.wMax * task.coordinateBound;
         if (largestSum >= CAPACITY) revert ITasks.CapacityExceeded(largestSum);
-        uint256 attempt = uint256(task.proposeRanks) * task.proposeWindow + 2 * uint256(task.voteWindow);
+        uint256 draw = (DrawBook.SEED_WINDOWS + DrawBook.STAGES) * uint256(task.seatWindow);
+        uint256 attempt = uint256(task.proposeRanks) * task.proposeWindow + draw + 2 * uint256(task.voteWindow);
         uint256 needed = uint256(task.submitWindow) + task.attestWindow + task.maxAttempts * attempt;
         if (unbondingPeriod < needed) revert ITasks.UnbondingTooShort(needed, unbondingPeriod);
     }
@@ -33,6 +36,10 @@ library TaskRules {
         _require(task.minAgents != 0 && task.minAgents <= task.maxAgents, "minAgents");
         _require(task.minSurvivors != 0 && task.minSurvivors <= task.minAgents, "minSurvivors");
         _require(task.minValidators != 0 && task.minValidators <= Seats.LIMIT, "minValidators");
+        // A committee must be within reach of the fewest validators, the proposer being one of them.
+        bool isInReach = task.committee == 0
+            || Seats.quorum(task.committee) <= (uint256(task.minValidators) - 1) * Committees.cap(task.committee);
+        _require(isInReach && task.committee <= Seats.LIMIT, "committee");
         _require(task.wMax != 0, "wMax");
         _require(task.coordinateBound != 0, "coordinateBound");
         _require(task.maxAttempts != 0 && task.maxAttempts <= 3, "maxAttempts");
@@ -50,7 +57,7 @@ library TaskRules {
         _require(task.claimWindow != 0, "claimWindow");
         uint32 secure = task.joinWindow | task.sharesWindow | task.checkWindow | task.unmaskWindow | task.forcedWindow;
         _require(secure == 0, "secureWindows");
-        _require(task.seatWindow == 0, "seatWindow");
+        _require((task.seatWindow == 0) == (task.committee == 0), "seatWindow");
     }
 
     function _require(bool isSound, bytes32 field) private pure {

@@ -4,19 +4,34 @@ pragma solidity ^0.8.37;
 import {IAgentRegistry} from "../interfaces/IAgentRegistry.sol";
 import {IModelRegistry} from "../interfaces/IModelRegistry.sol";
 import {IRewardDistributor} from "../interfaces/IRewardDistributor.sol";
+import {ISeedSource} from "../interfaces/ISeedSource.sol";
 import {BallotWord} from "../libraries/Ballots.sol";
 import {Commitment} from "../libraries/Commitments.sol";
-import {Absence, Member, Population, Proposal, Round, Task, TaskStatus, Terms} from "./Types.sol";
+import {
+    Absence,
+    Draw,
+    DrawKey,
+    Member,
+    Population,
+    Proposal,
+    Round,
+    Task,
+    TaskStatus,
+    Terms,
+    Weights
+} from "./Types.sol";
 
 /// @notice The other contracts and what the round manager copied from them at deployment.
 /// @param agents Identities and stake.
 /// @param models Model versions.
 /// @param rewards Budgets and rewards.
+/// @param seeds Randomness of draws.
 /// @param epochLength Length of an epoch in seconds.
 struct Suite {
     IAgentRegistry agents;
     IModelRegistry models;
     IRewardDistributor rewards;
+    ISeedSource seeds;
     uint32 epochLength;
 }
 
@@ -35,6 +50,15 @@ struct Suite {
 /// @param attested Submissions attested by a validator, 224 per word, tagged with the round.
 /// @param rejects Per distinct (reason, counter content): its hash with the count in the lowest byte.
 /// @param terms The parameters that a settlement needs.
+/// @param draw Newest draw.
+/// @param seed The newest draw's seed.
+/// @param committee Seats held in the newest draw, four bits for each place.
+/// @param weights Weight of the validators.
+/// @param seats The newest draw's list, lowest score first, eight seats per word.
+/// @param drawKeys What a validator needs to be drawn, by place.
+/// @param holders Who holds a place.
+/// @param offences Offences that were punished.
+/// @param audits Per finding about an earlier vote: the seats that share it, and whose.
 struct Page {
     // slots 0 to 5
     Task task;
@@ -59,6 +83,18 @@ struct Page {
     mapping(uint256 kind => uint256) rejects;
     // slot 23
     Terms terms;
+    // slots 24 to 27
+    Draw draw;
+    bytes32 seed;
+    uint256 committee;
+    Weights weights;
+    // slots 28 to 30
+    mapping(uint256 word => uint256) seats;
+    mapping(uint256 place => DrawKey) drawKeys;
+    mapping(uint256 place => address) holders;
+    // slots 31 and 32
+    mapping(bytes32 offence => bool) offences;
+    mapping(bytes32 finding => uint256) audits;
 }
 
 /// @notice The round manager's whole storage, so that its libraries can work on it.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
+import {VrfKey, VrfProof} from "../libraries/VRF.sol";
+
 /// @notice Whether individual updates are visible after SUBMIT closes.
 enum Mode {
     Plain,
@@ -72,6 +74,7 @@ enum Reason {
 /// @param maxShareBps Largest share of influence and of the reward for one agent, in basis points.
 /// @param participationBps Part of each reward that is paid when the model is rejected for quality.
 /// @param maxRounds Most rounds the task may open.
+/// @param committee Seats of a committee that is drawn; zero where every active validator sits.
 /// @param submitWindow Longest duration of SUBMIT.
 /// @param attestWindow Longest duration of ATTEST.
 /// @param proposeWindow Duration of each proposing rank.
@@ -84,10 +87,11 @@ enum Reason {
 /// @param sharesWindow SHARES in secure mode; zero in plain mode.
 /// @param checkWindow CHECK in secure mode; zero in plain mode.
 /// @param unmaskWindow UNMASK in secure mode; zero in plain mode.
-/// @param seatWindow SEAT; zero while every active validator holds a seat.
+/// @param seatWindow Each of the four stages of SEAT; zero where every active validator sits.
 /// @param coordinateBound Largest absolute value of one integer coordinate of an update.
 /// @param policyDigest sha2-256 of the policy's canonical document.
 /// @param initialState sha2-256 of the manifest of model version 0.
+// solhint-disable-next-line gas-struct-packing
 struct Task {
     // slot 0
     address orchestrator;
@@ -105,6 +109,7 @@ struct Task {
     uint16 maxShareBps;
     uint16 participationBps;
     uint32 maxRounds;
+    uint8 committee;
     // slot 2
     uint32 submitWindow;
     uint32 attestWindow;
@@ -190,11 +195,12 @@ struct Member {
 /// @param submitClose When SUBMIT closes, moved forward once every member has submitted.
 /// @param attestClose When ATTEST closes, moved forward once every validator has attested.
 /// @param members Agents active at opening.
-/// @param validators Validators active at opening: attesters and, for now, seats.
+/// @param validators Validators active at opening: they attest, and sit where no committee is drawn.
 /// @param attesters Validators who have attested; in storage it is zero, see `Attestations`.
 /// @param outcome How the round ended.
 /// @param parentVersion Model version from which the agents train.
 /// @param wMax The task's largest weight, copied so that a submission reads one slot.
+/// @param seats Seats of the drawn committee; zero where every active validator sits.
 /// @dev The fields fill one slot in any order; this one reads as the round runs.
 // solhint-disable-next-line gas-struct-packing
 struct Round {
@@ -208,6 +214,7 @@ struct Round {
     Outcome outcome;
     uint32 parentVersion;
     uint8 wMax;
+    uint8 seats;
 }
 
 /// @notice The submissions of the newest round, in one slot that is reused.
@@ -219,7 +226,8 @@ struct Submissions {
 }
 
 /// @notice The newest vote of a task, in one slot that is reused.
-/// @param proposeOpen When proposing opened for this attempt; zero means the close of ATTEST.
+/// @param openedAt When proposing opened for this attempt, zero meaning the close of ATTEST; once a proposal is live,
+/// when VOTE opens.
 /// @param voteClose When VOTE closes, moved forward once no remaining vote can change the result.
 /// @param attempt Number of the attempt, from 0.
 /// @param startRank First rank that may propose in this attempt.
@@ -229,12 +237,12 @@ struct Submissions {
 /// @param approvals Votes that say correct and good enough.
 /// @param worse Votes that say correct, but worse than the parent.
 /// @param missing Votes that say data is missing.
-/// @param cast All votes.
+/// @param cast All votes, by seats as the three before.
 /// @param rejectKinds Number of distinct (reason, counter content) pairs among the `Wrong` votes.
 /// @param topReject Most votes for one such pair.
-/// @param voted Bitmap of the seats that have voted, and of the proposer's own, which may not.
+/// @param voted Bitmap of the places whose validators have voted, and of the proposer's own, who may not.
 struct Ballot {
-    uint40 proposeOpen;
+    uint40 openedAt;
     uint40 voteClose;
     uint8 attempt;
     uint8 startRank;
@@ -252,10 +260,84 @@ struct Ballot {
 
 /// @notice Who was seated and silent in a vote whose window ran out.
 /// @param epoch Epoch in which the round opened.
-/// @param voted Bitmap of the seats that were not silent.
+/// @param voted Bitmap of the places that were not silent: those without a seat too.
 struct Absence {
     uint32 epoch;
     uint64 voted;
+}
+
+/// @notice The newest draw of a committee, in one slot that is reused.
+/// @param round Round of the draw.
+/// @param attempt Attempt of the draw.
+/// @param entries Seats on the list, those in reserve included.
+/// @param isSeeded Whether the seed is known, so that seats can be proven.
+/// @param seededAt When the seed became known: SEAT's stages count from there.
+/// @param pinnedBlock The block behind the proposal's, whose hash or randomness the seed takes in.
+/// @param proposedAt Block time of the proposal.
+/// @param totalWeight Weight of all validators active when the round opened.
+/// @param beacons Who led the draw before, in order: three places plus one, eight bits each; zero for nobody.
+struct Draw {
+    uint32 round;
+    uint8 attempt;
+    uint8 entries;
+    bool isSeeded;
+    uint40 seededAt;
+    uint40 pinnedBlock;
+    uint40 proposedAt;
+    uint40 totalWeight;
+    uint24 beacons;
+}
+
+/// @notice What a validator needs to be drawn, in one slot.
+/// @param keyHash First 20 bytes of the keccak-256 of its VRF key.
+/// @param weight Its stake in thousandths of the stake that a validator needs; zero where there is no stake.
+/// @param activeFrom First epoch in which it may be drawn with this key and weight.
+/// @param penalties Times that it was silent in a seat.
+struct DrawKey {
+    bytes20 keyHash;
+    uint32 weight;
+    uint32 activeFrom;
+    uint32 penalties;
+}
+
+/// @notice The weight of active validators, with what becomes active in the next two epochs.
+/// @param active Weight active now.
+/// @param epochA First epoch with pending weight.
+/// @param weightA Weight that becomes active in `epochA`.
+/// @param epochB Second epoch with pending weight.
+/// @param weightB Weight that becomes active in `epochB`.
+/// @param atOpening Weight active when the newest round opened.
+struct Weights {
+    uint40 active;
+    uint32 epochA;
+    uint40 weightA;
+    uint32 epochB;
+    uint40 weightB;
+    uint40 atOpening;
+}
+
+/// @notice A validator's claim to seats; anybody may send it.
+/// @param place The validator's place among the task's.
+/// @param key Its VRF key.
+/// @param proof The proof over the draw's message.
+struct SeatProof {
+    uint8 place;
+    VrfKey key;
+    VrfProof proof;
+}
+
+/// @notice What an auditor found about an earlier vote.
+/// @param round Round of the vote.
+/// @param attempt Attempt of the vote.
+/// @param validator Who voted.
+/// @param claimed The tag in its vote.
+/// @param found The tag that the work gives.
+struct Audit {
+    uint32 round;
+    uint8 attempt;
+    address validator;
+    bytes32 claimed;
+    bytes32 found;
 }
 
 /// @notice The newest proposal of a task; the slots are reused.

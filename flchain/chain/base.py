@@ -17,6 +17,8 @@ from flchain.protocol.records import (
     Ballot,
     Budget,
     Distribution,
+    DrawKey,
+    DrawView,
     Member,
     Population,
     Proposal,
@@ -40,13 +42,17 @@ from flchain.protocol.types import (
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where the contracts are; `token` is zero in an allow-list deployment."""
+    """Where the contracts are; `token` is zero in an allow-list deployment.
+
+    `seed_source` is where the round manager reads the seeds of its draws.
+    """
 
     token: Address
     agent_registry: Address
     round_manager: Address
     model_registry: Address
     reward_distributor: Address
+    seed_source: Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +159,15 @@ class Ledger(Protocol):
     def is_allowed(self, address: Address) -> bool:
         """Return whether governance put the account on the allow-list."""
 
+    def get_proven_key(self, address: Address) -> Digest:
+        """Return the digest of the VRF key that an identity proved to hold; zero without one."""
+
+    def get_guardian(self, address: Address) -> Address:
+        """Return who may recover an identity's VRF key; the zero address for nobody."""
+
+    def get_recovery(self, address: Address) -> tuple[Digest, Timestamp]:
+        """Return the key that a guardian has announced, and from when it may be used."""
+
     def compute_required_stake(self, roles: int) -> Wei:
         """Return the stake that a set of roles needs."""
 
@@ -188,6 +203,22 @@ class Ledger(Protocol):
 
     def get_ballot(self, task_id: TaskId) -> Ballot:
         """Return the newest ballot."""
+
+    def get_draw(self, task_id: TaskId) -> DrawView:
+        """Return the newest draw and what it has brought; all zero before the first."""
+
+    def get_draw_key(self, task_id: TaskId, place: int) -> tuple[DrawKey, Address]:
+        """Return what the validator at `place` needs to be drawn, and who it is."""
+
+    def get_total_weight(self, task_id: TaskId) -> int:
+        """Return the weight of all validators when the newest round opened."""
+
+    def get_beacon_message(self, task_id: TaskId) -> Digest:
+        """Return what the beacon of the newest draw proves.
+
+        Raises NoBlockHash until the block behind the proposal's is mined, and once it is 256
+        blocks old.
+        """
 
     def get_proposal(self, task_id: TaskId) -> Proposal:
         """Return the newest proposal; all zero before the first."""

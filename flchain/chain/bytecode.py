@@ -11,7 +11,14 @@ from typing import Any
 from flchain.protocol.errors import ConfigError
 from flchain.protocol.types import Address
 
-CONTRACTS = ("AgentRegistry", "RoundManager", "ModelRegistry", "RewardDistributor", "LocalToken")
+CONTRACTS = (
+    "AgentRegistry",
+    "RoundManager",
+    "ModelRegistry",
+    "RewardDistributor",
+    "ChainSeeds",
+    "LocalToken",
+)
 """What people and programs call; everything else is linked into these."""
 _HEX_DIGITS_OF_ADDRESS = 40
 

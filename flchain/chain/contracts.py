@@ -25,6 +25,7 @@ _FIELDS = {
     "RoundManager": "round_manager",
     "ModelRegistry": "model_registry",
     "RewardDistributor": "reward_distributor",
+    "ChainSeeds": "seed_source",
     "LocalToken": "token",
 }
 _SELECTOR_SIZE = 4

@@ -1,4 +1,4 @@
-"""Deploying the contracts: libraries, token, registries, distributor, round manager.
+"""Deploying the contracts: libraries, token, registries, distributor, seeds, round manager.
 
 The contracts name each other as immutables. The round manager comes last; its address follows
 from the deployer's nonce (the last 20 bytes of keccak(rlp([sender, nonce]))), so that the others
@@ -107,18 +107,19 @@ def deploy_suite(
     suite.deploy_libraries("RoundManager")
     stake_token = suite.deploy_token(token, supply)
     nonce = deployer.get_nonce()
-    manager = compute_create_address(deployer.address, nonce + 3)
+    manager = compute_create_address(deployer.address, nonce + 4)
     stakes = [network.agent_stake, network.validator_stake, network.proposer_stake]
     terms = (governance, network.epoch_length, network.unbonding_period, stakes)
     registry = suite.deploy("AgentRegistry", stake_token, manager, *terms)
     models = suite.deploy("ModelRegistry", manager)
     rewards = suite.deploy("RewardDistributor", stake_token, manager)
-    if suite.deploy("RoundManager", registry, models, rewards) != manager:
+    seeds = suite.deploy("ChainSeeds", manager, network.epoch_length)
+    if suite.deploy("RoundManager", registry, models, rewards, seeds) != manager:
         raise AdapterError(
             f"another transaction of {deployer.address} came in between: deploy again, alone",
             is_retryable=True,
         )
-    addresses = Addresses(stake_token, registry, manager, models, rewards)
+    addresses = Addresses(stake_token, registry, manager, models, rewards, seeds)
     return suite.get_book(addresses, governance, network)
 
 

@@ -1,6 +1,7 @@
 """The ledger over an Ethereum node."""
 
 from collections.abc import Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +23,7 @@ from flchain.chain.rpc import HttpRpc, Rpc, RpcError, decode_block
 from flchain.chain.scanning import EventScanner
 from flchain.chain.transactions import SendPolicy, Transaction, TransactionSender
 from flchain.crypto.signing import Signer
-from flchain.protocol.calls import AttestBundle, Call, VoteBundle
+from flchain.protocol.calls import AttestBundle, Call, ProveSeats, VoteBundle
 from flchain.protocol.digests import LANES, unpack_bits
 from flchain.protocol.errors import FlchainError
 from flchain.protocol.events import Event
@@ -31,6 +32,8 @@ from flchain.protocol.records import (
     Ballot,
     Budget,
     Distribution,
+    DrawKey,
+    DrawView,
     Member,
     Population,
     Proposal,
@@ -57,6 +60,7 @@ Record = TypeVar("Record")
 
 _LARGE_GAS = 1_000_000
 _BUNDLED_GAS = 100_000
+_PROOF_GAS = 300_000
 
 
 class EthereumLedger:
@@ -158,6 +162,20 @@ class EthereumLedger:
         """Return whether governance put the account on the allow-list."""
         return bool(self._read("AgentRegistry", "isAllowed", address))
 
+    def get_proven_key(self, address: Address) -> Digest:
+        """Return the digest of the VRF key that an identity proved to hold; zero without one."""
+        digest, _ = self._read_all("AgentRegistry", "getDrawKey", address)
+        return Digest(digest)
+
+    def get_guardian(self, address: Address) -> Address:
+        """Return who may recover an identity's VRF key; the zero address for nobody."""
+        return to_address(self._read("AgentRegistry", "getGuardian", address))
+
+    def get_recovery(self, address: Address) -> tuple[Digest, Timestamp]:
+        """Return the key that a guardian has announced, and from when it may be used."""
+        digest, executable_from = self._read_all("AgentRegistry", "getRecovery", address)
+        return Digest(digest), Timestamp(executable_from)
+
     def compute_required_stake(self, roles: int) -> Wei:
         """Return the stake that a set of roles needs."""
         return Wei(self._read("AgentRegistry", "computeRequiredStake", roles))
@@ -208,6 +226,24 @@ class EthereumLedger:
     def get_ballot(self, task_id: TaskId) -> Ballot:
         """Return the newest ballot."""
         return self._read_record(Ballot, "RoundManager", "getBallot", task_id)
+
+    def get_draw(self, task_id: TaskId) -> DrawView:
+        """Return the newest draw and what it has brought; all zero before the first."""
+        return build_record(DrawView, self._read_all("RoundManager", "getDraw", task_id))
+
+    def get_draw_key(self, task_id: TaskId, place: int) -> tuple[DrawKey, Address]:
+        """Return what the validator at `place` needs to be drawn, and who it is."""
+        known, holder = self._read_all("RoundManager", "getDrawKey", task_id, place)
+        return build_record(DrawKey, known), to_address(holder)
+
+    def get_total_weight(self, task_id: TaskId) -> int:
+        """Return the weight of all validators when the newest round opened."""
+        return int(self._read("RoundManager", "getTotalWeight", task_id))
+
+    def get_beacon_message(self, task_id: TaskId) -> Digest:
+        """Return what the beacon of the newest draw proves. Raises NoBlockHash."""
+        draw = self.get_draw(task_id).draw
+        return Digest(self._read("ChainSeeds", "beaconMessage", task_id, astuple(draw)))
 
     def get_proposal(self, task_id: TaskId) -> Proposal:
         """Return the newest proposal; all zero before the first."""
@@ -342,6 +378,8 @@ def _get_large_gas(call: Call) -> int:
     match call:
         case AttestBundle():
             return _LARGE_GAS + _BUNDLED_GAS * len(call.attestations)
+        case ProveSeats():
+            return _LARGE_GAS + _PROOF_GAS * len(call.proofs)
         case VoteBundle():
             return _LARGE_GAS + _BUNDLED_GAS * len(call.votes)
         case _:

@@ -1,11 +1,13 @@
 """A ledger in this process: the executable specification behind the port.
 
-Every successful call is one block; a refused one is none. Gas is free, finality is at once,
-and blocks may share a second. Several threads may use one ledger.
+Every successful call is one block; a refused one is none. Where time has passed since the newest
+block, an empty one comes first, since a real chain goes on without calls. Gas is free, finality is
+at once, and blocks may share a second. Several threads may use one ledger.
 """
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from threading import RLock
 
 from eth_utils.address import to_checksum_address
@@ -14,10 +16,13 @@ from eth_utils.crypto import keccak
 from flchain.chain.base import Addresses, BlockRef, LoggedEvent, Receipt, get_result
 from flchain.chain.spec import (
     agents,
+    draws,
+    keys,
     models,
     proposals,
     rewards,
     rounds,
+    seeds,
     signatures,
     tasks,
     token,
@@ -35,6 +40,8 @@ from flchain.protocol.records import (
     Ballot,
     Budget,
     Distribution,
+    DrawKey,
+    DrawView,
     Member,
     Population,
     Proposal,
@@ -45,6 +52,7 @@ from flchain.protocol.records import (
 )
 from flchain.protocol.types import (
     ZERO_ADDRESS,
+    ZERO_DIGEST,
     Address,
     Digest,
     Phase,
@@ -57,6 +65,7 @@ from flchain.protocol.types import (
 )
 
 CHAIN_ID = 1337
+_KNOWN_HASHES = 256
 _NATIVE_BALANCE = Wei(10**22)
 
 
@@ -76,6 +85,7 @@ def build_config(
             round_manager=_name_address("RoundManager"),
             model_registry=_name_address("ModelRegistry"),
             reward_distributor=_name_address("RewardDistributor"),
+            seed_source=_name_address("ChainSeeds"),
         ),
         governance=governance,
         epoch_length=network.epoch_length,
@@ -120,8 +130,10 @@ class MemoryLedger:
         return Timestamp(max(int(self._clock()), self._blocks[-1].timestamp))
 
     def get_head(self) -> BlockRef:
-        """Return the newest block."""
-        return self._blocks[-1]
+        """Return the newest block; if time has passed it is an empty one."""
+        with self._lock:
+            self._mine_if_due()
+            return self._blocks[-1]
 
     def get_finalized(self) -> BlockRef:
         """Return the newest block: nothing here is ever reorganised."""
@@ -130,7 +142,7 @@ class MemoryLedger:
     def send(self, call: Call, signer: Signer) -> Receipt:
         """Apply one call in a block of its own. Raises its Revert and adds no block."""
         with self._lock:
-            env = Env(signer.address, self.get_time())
+            env = self._build_env(signer.address)
             events = tuple(process(self.state, env, call))
             block = self._append_block(env.time)
             tx_hash = keccak(block.hash)
@@ -177,6 +189,18 @@ class MemoryLedger:
         """Return whether governance put the account on the allow-list."""
         return address in self.state.allowed
 
+    def get_proven_key(self, address: Address) -> Digest:
+        """Return the digest of the VRF key that an identity proved to hold; zero without one."""
+        return agents.get_draw_key(self.state, address)[0]
+
+    def get_guardian(self, address: Address) -> Address:
+        """Return who may recover an identity's VRF key; the zero address for nobody."""
+        return keys.get_guardian(self.state, address)
+
+    def get_recovery(self, address: Address) -> tuple[Digest, Timestamp]:
+        """Return the key that a guardian has announced, and from when it may be used."""
+        return keys.get_recovery(self.state, address)
+
     def compute_required_stake(self, roles: int) -> Wei:
         """Return the stake that a set of roles needs."""
         return agents.compute_required_stake(self.state.config, roles)
@@ -219,6 +243,24 @@ class MemoryLedger:
     def get_ballot(self, task_id: TaskId) -> Ballot:
         """Return the newest ballot."""
         return votes.get_ballot(get_book(self.state, task_id))
+
+    def get_draw(self, task_id: TaskId) -> DrawView:
+        """Return the newest draw and what it has brought; all zero before the first."""
+        return DrawView(*draws.get_draw(self.state, task_id))
+
+    def get_draw_key(self, task_id: TaskId, place: int) -> tuple[DrawKey, Address]:
+        """Return what the validator at `place` needs to be drawn, and who it is."""
+        return draws.get_draw_key(self.state, task_id, place)
+
+    def get_total_weight(self, task_id: TaskId) -> int:
+        """Return the weight of all validators when the newest round opened."""
+        return draws.get_total_weight(self.state, task_id)
+
+    def get_beacon_message(self, task_id: TaskId) -> Digest:
+        """Return what the beacon of the newest draw proves. Raises NoBlockHash."""
+        with self._lock:
+            env = self._build_env(ZERO_ADDRESS)
+            return seeds.get_beacon_message(self.state, env, task_id)
 
     def get_proposal(self, task_id: TaskId) -> Proposal:
         """Return the newest proposal; all zero before the first."""
@@ -270,6 +312,23 @@ class MemoryLedger:
         except FlchainError as error:
             return error
 
+    def _build_env(self, sender: Address) -> Env:
+        """Return what a call in the next block sees."""
+        self._mine_if_due()
+        number = self._blocks[-1].number + 1
+        return Env(sender, self.get_time(), number, partial(self._get_block_hash, number))
+
+    def _mine_if_due(self) -> None:
+        """Mine an empty block if time has passed since the newest one."""
+        time = self.get_time()
+        if time > self._blocks[-1].timestamp:
+            self._append_block(time)
+
+    def _get_block_hash(self, current: int, number: int) -> Digest:
+        """Return the hash of one of the 256 blocks before the current one, or zero."""
+        is_known = max(current - _KNOWN_HASHES, 0) <= number < current
+        return Digest(self._blocks[number].hash) if is_known else ZERO_DIGEST
+
     def _append_block(self, time: Timestamp) -> BlockRef:
         parent = self._blocks[-1]
         content = parent.hash + time.to_bytes(8, "big")
@@ -282,6 +341,7 @@ class MemoryLedger:
             "RoundManager": self.addresses.round_manager,
             "ModelRegistry": self.addresses.model_registry,
             "RewardDistributor": self.addresses.reward_distributor,
+            "ChainSeeds": self.addresses.seed_source,
         }
         for index, event in enumerate(events):
             emitter = emitters[event.contract]

@@ -3,16 +3,34 @@
 import click
 
 from flchain.chain.base import Ledger
-from flchain.cli.passwords import load_signer
+from flchain.cli.passwords import load_signer, load_vrf_secret, require_vrf_secret
 from flchain.cli.session import open_session
 from flchain.cli.tables import format_amount
 from flchain.config import Settings
-from flchain.protocol.calls import CloseTask, Dismiss, Sweep
+from flchain.protocol.calls import (
+    AnnounceRecovery,
+    CancelRecovery,
+    CloseTask,
+    Dismiss,
+    ExecuteRecovery,
+    RefreshDrawKey,
+    SetGuardian,
+    Sweep,
+)
 from flchain.protocol.events import RewardsPublished, RewardsSwept, TaskRefunded
 from flchain.protocol.params import ETHER
 from flchain.protocol.types import Address, Role, RoundId, TaskId, Wei
 from flchain.roles.context import Context
-from flchain.roles.membership import enrol, leave, register, withdraw
+from flchain.roles.drawing import hash_secret
+from flchain.roles.membership import (
+    enrol,
+    leave,
+    prove_possession,
+    register,
+    register_with_key,
+    rotate_key,
+    withdraw,
+)
 from flchain.roles.observation import Watch
 from flchain.roles.payouts import claim_rewards
 
@@ -21,10 +39,56 @@ def register_member(settings: Settings, role: Role, stake: int | None) -> None:
     """Register the account under one role and say what was staked."""
     signer = load_signer(settings)
     wanted = None if stake is None else Wei(stake * ETHER)
+    secret = load_vrf_secret(settings) if role is Role.VALIDATOR else None
     with open_session(settings) as session:
-        amount = register(session.ledger, signer, role, wanted)
+        if secret is None:
+            amount = register(session.ledger, signer, role, wanted)
+        else:
+            amount = register_with_key(session.ledger, signer, role, secret, wanted)
     name = str(role.name).lower()
     click.echo(f"registered {signer.address} as {name} with {format_amount(amount)} tokens")
+
+
+def rotate_vrf_key(settings: Settings) -> None:
+    """Give the account another VRF key, in the registry and in the task that is named."""
+    signer, secret = load_signer(settings), require_vrf_secret(settings)
+    with open_session(settings) as session:
+        task_id = session.get_task_id()
+        # In force already after a recovery, or for another task: a key is proven once.
+        if session.ledger.get_proven_key(signer.address) != hash_secret(secret):
+            rotate_key(session.ledger, signer, secret)
+        session.ledger.send(RefreshDrawKey(task_id, signer.address), signer)
+    click.echo(f"{signer.address} is drawn with another key in task {task_id}, two epochs on")
+
+
+def set_guardian(settings: Settings, guardian: Address) -> None:
+    """Name who may recover the account's VRF key."""
+    signer = load_signer(settings)
+    with open_session(settings) as session:
+        session.ledger.send(SetGuardian(guardian), signer)
+    click.echo(f"{guardian} may recover the VRF key of {signer.address}")
+
+
+def announce_recovery(settings: Settings, account: Address) -> None:
+    """Announce, as its guardian, another VRF key for an account."""
+    signer, secret = load_signer(settings), require_vrf_secret(settings)
+    with open_session(settings) as session:
+        key, proof = prove_possession(session.ledger, account, secret)
+        session.ledger.send(AnnounceRecovery(account, key, proof), signer)
+        _, due = session.ledger.get_recovery(account)
+    click.echo(f"{account} gets another VRF key from block time {due} unless it cancels")
+
+
+def end_recovery(settings: Settings, account: Address | None) -> None:
+    """Put an announced key into force or, without an account, cancel one's own."""
+    signer = load_signer(settings)
+    with open_session(settings) as session:
+        if account is None:
+            session.ledger.send(CancelRecovery(), signer)
+        else:
+            session.ledger.send(ExecuteRecovery(account), signer)
+    done = "is cancelled" if account is None else "is in force"
+    click.echo(f"the recovery of {account or signer.address} {done}")
 
 
 def enrol_member(settings: Settings, role: Role) -> None:

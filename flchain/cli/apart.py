@@ -11,7 +11,7 @@ from flchain.cli.plans import Plan
 from flchain.cli.runs import Run
 from flchain.cli.session import BOOK
 from flchain.cli.sources import PLANS, name_runs
-from flchain.crypto.keys import create_keystore, derive_private_key
+from flchain.crypto.keys import create_keystore, derive_private_key, derive_vrf_secret
 from flchain.protocol.digests import compute_quorum
 from flchain.protocol.disk_errors import explained
 from flchain.protocol.errors import AdapterError
@@ -70,7 +70,12 @@ class RoundsApart:
         yield build("orchestrator", "orchestrator", 1)
         place = 2
         for index, source in enumerate(name_runs(rows.validators, outline.validators)):
-            yield build(f"validator-{index + 1}", "validator", place + index, "--data", source)
+            name = f"validator-{index + 1}"
+            vrf = password.with_name(f"{name}-vrf.json")
+            secret = derive_vrf_secret(mnemonic, index)
+            create_keystore(vrf, secret, password.read_text(), rounds=_KEY_ROUNDS)
+            keys = ("--vrf-keystore", str(vrf))
+            yield build(name, "validator", place + index, "--data", source, *keys)
         place += outline.validators
         skew = ("--alpha", str(outline.alpha), "--seed", str(outline.seed))
         for index in range(outline.agents):

@@ -38,7 +38,11 @@ def federation_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--agents", type=AGENTS, default=10, show_default=True, help="Participants with data."
         ),
         click.option(
-            "--validators", type=VALIDATORS, default=5, show_default=True, help="Committee members."
+            "--validators",
+            type=VALIDATORS,
+            default=12,
+            show_default=True,
+            help="Who may be drawn.",
         ),
         click.option("--rounds", type=ROUNDS, default=10, show_default=True, help="Rounds to run."),
         click.option(

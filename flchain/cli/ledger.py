@@ -44,5 +44,6 @@ _add("agents", "Registered identities, their stake and their place in the task."
 _add("rounds", "Rounds with their outcome.", "list_rounds")
 _add("updates", "Updates with their digest and CID.", "list_updates")
 _add("votes", "Votes of validators.", "list_votes")
+_add("seats", "Who was drawn: proofs by score, the lowest sit.", "list_seats")
 _add("rewards", "Rewards that were published and claimed.", "list_rewards")
 _add("models", "Model versions with their digest and CID.", "list_models")

@@ -7,6 +7,7 @@ import click
 
 from flchain.cli.numbers import AGENTS, ALPHA, PAUSE, ROUNDS, SEED, STAKE
 from flchain.cli.options import with_settings
+from flchain.cli.task import parse_address
 from flchain.config import Settings
 from flchain.protocol.types import Role
 
@@ -33,7 +34,7 @@ def _add_membership(group: click.Group, role: Role) -> None:
 
     @group.command(help="Stake and register this account, once for all tasks.")
     @click.option("--stake", type=STAKE, help="Whole tokens; default: what the role needs.")
-    @with_settings(*_COMMON)
+    @with_settings(*_COMMON, "vrf")
     def register(settings: Settings, stake: int | None) -> None:
         _actions().register_member(settings, role, stake)
 
@@ -129,7 +130,7 @@ def run_agent(settings: Settings, **options: Any) -> None:
 @_data_options
 @_node_options
 @_floor_options
-@with_settings(*_COMMON, "mnist")
+@with_settings(*_COMMON, "vrf", "mnist")
 def run_validator(settings: Settings, **options: Any) -> None:
     """Endorse the task if need be, then attest and vote until its last round."""
     _nodes().run_validator(settings, **options)
@@ -141,6 +142,60 @@ def run_validator(settings: Settings, **options: Any) -> None:
 def endorse(settings: Settings, **floors: Any) -> None:
     """Check the task's policy and version 0 and accept them."""
     _nodes().endorse_task(settings, **floors)
+
+
+@validator.command()
+@click.option("--round", "number", type=ROUNDS, required=True, help="Round to explain.")
+@click.option("--json", "is_json", is_flag=True, help="Print JSON.")
+@with_settings("chain", "store", "task")
+def explain(settings: Settings, number: int, *, is_json: bool) -> None:
+    """Show what the validators of a store checked before they voted, and what they found."""
+    from flchain.cli.explain import explain_round  # noqa: PLC0415 - web3 takes a second
+
+    explain_round(settings, number, is_json=is_json)
+
+
+@validator.command("rotate-key")
+@with_settings(*_COMMON, "vrf")
+def rotate_key(settings: Settings) -> None:
+    """Be drawn with the key of --vrf-keystore from two epochs on; stake and place stay."""
+    _actions().rotate_vrf_key(settings)
+
+
+@validator.command()
+@click.argument("guardian", metavar="ADDRESS")
+@with_settings("chain", "key")
+def guardian(settings: Settings, guardian: str) -> None:
+    """Name who may recover this account's VRF key; the zero address for nobody."""
+    _actions().set_guardian(settings, parse_address(guardian))
+
+
+@validator.group()
+def recovery() -> None:
+    """Give an account another VRF key as its guardian, or prevent that."""
+
+
+@recovery.command()
+@click.argument("account", metavar="ADDRESS")
+@with_settings("chain", "key", "vrf")
+def announce(settings: Settings, account: str) -> None:
+    """Announce the key of --vrf-keystore; it counts after the unbonding period."""
+    _actions().announce_recovery(settings, parse_address(account))
+
+
+@recovery.command()
+@with_settings("chain", "key")
+def cancel(settings: Settings) -> None:
+    """Cancel what this account's guardian has announced."""
+    _actions().end_recovery(settings, None)
+
+
+@recovery.command()
+@click.argument("account", metavar="ADDRESS")
+@with_settings("chain", "key")
+def execute(settings: Settings, account: str) -> None:
+    """Put an announced key into force; anybody may."""
+    _actions().end_recovery(settings, parse_address(account))
 
 
 @orchestrator.command("run")

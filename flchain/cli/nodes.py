@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flchain.cli.passwords import load_signer
+from flchain.cli.passwords import load_signer, require_vrf_secret
 from flchain.cli.session import Session, open_session
 from flchain.config import Settings
 from flchain.protocol.errors import ConfigError, FlchainError
@@ -30,6 +30,7 @@ from flchain.roles.upkeep import Upkeep, is_over
 
 if TYPE_CHECKING:
     from flchain.learning.data import Dataset
+    from flchain.roles.drawing import Drawing
 
 PATIENCE = Seconds(20)
 """How long a member waits before it does the orchestrator's work."""
@@ -111,10 +112,33 @@ def run_validator(
         verify_floors(node.terms, Floors(min_survivors, architectures))
         trainer = get_trainer(node.terms.policy.model)
         verify_rows(rows, trainer, node.terms.policy)
-        role = Validator(node.context, node.terms, trainer, rows, node.build_upkeep(PATIENCE))
+        upkeep, drawing = node.build_upkeep(PATIENCE), build_drawing(settings, node)
+        role = Validator(node.context, node.terms, trainer, rows, upkeep, drawing)
         if not node.has_endorsed:
             role.endorse()
         run_node(node, role)
+
+
+def build_drawing(settings: Settings, node: Node) -> "Drawing | None":
+    """Return a validator's part in draws. Raises ConfigError if it has not the key for them."""
+    from flchain.roles.drawing import Drawing  # noqa: PLC0415 - not for orchestrators
+
+    if node.terms.task.committee == 0:
+        return None
+    drawing = Drawing(node.context, require_vrf_secret(settings))
+    ledger, account = node.context.ledger, node.context.signer.address
+    if drawing.key_hash != ledger.get_proven_key(account):
+        raise ConfigError(
+            f"{account} registered another VRF key than that of --vrf-keystore: name the right "
+            "file, or run `flchain validator rotate-key`"
+        )
+    place = ledger.get_member(node.context.task_id, account).place
+    if not drawing.is_own(ledger.get_draw_key(node.context.task_id, place)[0]):
+        raise ConfigError(
+            f"task {node.context.task_id} still has an earlier VRF key of {account}: run "
+            "`flchain validator rotate-key` with the file of --vrf-keystore"
+        )
+    return drawing
 
 
 def endorse_task(settings: Settings, *, min_survivors: int, architectures: tuple[str, ...]) -> None:

@@ -23,6 +23,10 @@ _OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "store": ("--store", {"metavar": "URL", "help": "file:FOLDER, kubo:ADDRESS or gateway:URL."}),
     "task": ("--task", {"type": TASK, "help": "Task id; default: the chain's only one."}),
     "keystore": ("--keystore", {"type": _PATH, "help": "Encrypted key file of the account."}),
+    "vrf_keystore": (
+        "--vrf-keystore",
+        {"type": _PATH, "help": "Key file to be drawn with."},
+    ),
     "password_file": ("--password-file", {"type": _PATH, "help": "File with its password."}),
     "anvil": ("--anvil", {"type": _PATH, "help": "Anvil program; default: found by itself."}),
     "mnist": ("--mnist", {"type": _PATH, "help": "Folder of the MNIST files."}),
@@ -33,6 +37,7 @@ _GROUPS = {
     "store": ("store",),
     "task": ("task",),
     "key": ("keystore", "password_file"),
+    "vrf": ("vrf_keystore",),
     "devnet": ("anvil",),
     "mnist": ("mnist",),
 }

@@ -87,6 +87,7 @@ def _build_round(number: int, results: Results, store: ContentStore) -> dict[str
         "validators": past.opened.validators,
         "attesters": len(past.attested),
         "votes": len(past.votes),
+        "seats": past.seats,
         "proposals": len(past.proposals),
         "seconds": {**seconds, "total": round(sum(seconds.values()), _DIGITS)},
         "state_digest": version.state_digest.hex() if version else None,

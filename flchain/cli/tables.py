@@ -38,7 +38,7 @@ def _build_rounds(summary: dict[str, Any]) -> Table:
             _show(row["accuracy"], 4),
             _show(row["loss"], 4),
             f"{row['participants']}/{row['members']}",
-            f"{row['votes']}/{row['validators']}",
+            f"{row['votes']}/{row['seats']}",
             *(_show(row["seconds"].get(name, 0.0), 1) for name in _PHASES),
         )
     return table

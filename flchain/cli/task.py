@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flchain.cli.numbers import MAX_TOKENS, ROUNDS
+from flchain.cli.numbers import MAX_TOKENS, ROUNDS, VALIDATORS
 from flchain.cli.options import with_settings
 from flchain.cli.output import print_facts
 from flchain.config import Settings
@@ -27,9 +27,18 @@ def task() -> None:
 @click.option("--orchestrator", metavar="ADDRESS", help="Default: the account itself.")
 @click.option("--preset", type=click.Choice(_PRESETS), default="local", show_default=True)
 @click.option("--max-rounds", type=ROUNDS, help="Most rounds; default: the preset's.")
+@click.option(
+    "--validators", type=VALIDATORS, help="How many to expect; too few for a draw, and all sit."
+)
 @with_settings("chain", "store", "key")
 def create(
-    settings: Settings, policy: Path, orchestrator: str | None, preset: str, max_rounds: int | None
+    settings: Settings,
+    *,
+    policy: Path,
+    orchestrator: str | None,
+    preset: str,
+    max_rounds: int | None,
+    validators: int | None,
 ) -> None:
     """Publish a policy and create a task that follows it; print the task's id."""
     from dataclasses import replace  # noqa: PLC0415
@@ -45,7 +54,7 @@ def create(
     if max_rounds is not None:
         schedule = replace(schedule, max_rounds=max_rounds)
     proposer = signer.address if orchestrator is None else parse_address(orchestrator)
-    record = build_task(agreed, schedule, proposer)
+    record = build_task(agreed, schedule, proposer, validators)
     with open_session(settings) as session:
         task_id = create_task(session.ledger, session.store, signer, record, agreed)
     click.echo(f"task {task_id}")

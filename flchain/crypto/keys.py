@@ -42,7 +42,12 @@ def create_keystore(
 
 
 def load_keystore(path: Path, password: str) -> LocalSigner:
-    """Decrypt a keystore file.
+    """Decrypt the keystore file of an account; see `load_secret`."""
+    return LocalSigner(load_secret(path, password))
+
+
+def load_secret(path: Path, password: str) -> bytes:
+    """Decrypt a keystore file of any kind of key.
 
     Raises ConfigError if it is missing, readable by others, malformed, or the password wrong.
     """
@@ -50,7 +55,7 @@ def load_keystore(path: Path, password: str) -> LocalSigner:
     if path.stat().st_mode & _OTHERS:
         raise ConfigError(f"keystore {path} can be read by others; run `chmod 600 {path}`")
     try:
-        return LocalSigner(bytes(Account.decrypt(document, password)))
+        return bytes(Account.decrypt(document, password))
     except ValueError as error:
         if "MAC mismatch" in str(error):
             raise ConfigError(f"keystore {path}: wrong password") from None
@@ -75,9 +80,17 @@ def build_mnemonic(entropy: bytes) -> str:
 
 def derive_private_key(mnemonic: str, index: int) -> bytes:
     """Return the key at m/44'/60'/0'/0/`index` (BIP-44), where wallets and Anvil look."""
+    return _derive(mnemonic, f"m/44'/60'/0'/0/{index}")
+
+
+def derive_vrf_secret(mnemonic: str, index: int) -> bytes:
+    """Return the VRF secret at m/44'/60'/1'/0/`index`: never the key of an account."""
+    return _derive(mnemonic, f"m/44'/60'/1'/0/{index}")
+
+
+def _derive(mnemonic: str, path: str) -> bytes:
     Account.enable_unaudited_hdwallet_features()
-    account = Account.from_mnemonic(mnemonic, account_path=f"m/44'/60'/0'/0/{index}")
-    return bytes(account.key)
+    return bytes(Account.from_mnemonic(mnemonic, account_path=path).key)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ them as decimal strings.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from typing import NoReturn, TypeAlias, Union
 
@@ -24,6 +25,8 @@ MAX_INTEGER = 2**53 - 1
 MAX_DEPTH = 16
 MAX_SIZE = 65_536
 _MAX_DIGITS = len(str(MAX_INTEGER)) + 1
+_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[{\]}]', re.DOTALL)
+"""Strings, and the brackets outside of them."""
 
 
 def encode_canonical(value: CanonicalValue) -> bytes:
@@ -47,6 +50,7 @@ def decode_canonical(data: bytes, *, max_size: int = MAX_SIZE) -> CanonicalValue
     """
     if len(data) > max_size:
         raise EncodingError(f"canonical JSON: {len(data)} bytes, at most {max_size} are allowed")
+    _verify_depth(data)
     value = _parse(data)
     if encode_canonical(value) != data:
         raise EncodingError("canonical JSON: this is not the canonical spelling (RFC 8785)")
@@ -97,9 +101,21 @@ def _parse(data: bytes) -> CanonicalValue:
         raise EncodingError("canonical JSON: the bytes are not UTF-8") from error
     except json.JSONDecodeError as error:
         raise EncodingError(f"canonical JSON: {error.msg} at byte {error.pos}") from error
-    except RecursionError as error:
-        raise EncodingError(f"canonical JSON: nested deeper than {MAX_DEPTH}") from error
     return value
+
+
+def _verify_depth(data: bytes) -> None:
+    """Raise EncodingError on deep nesting before the parser meets it.
+
+    Python's recursion limit is no guard: libraries raise it for the whole process, and then the
+    parser would overflow the stack.
+    """
+    depth = 0
+    for token in _TOKENS.finditer(data):
+        first = token[0][:1]
+        depth += (first in b"[{") - (first in b"]}")
+        if depth > MAX_DEPTH:
+            raise EncodingError(f"canonical JSON: nested deeper than {MAX_DEPTH}")
 
 
 def _decode_object(pairs: list[tuple[str, CanonicalValue]]) -> dict[str, CanonicalValue]:

@@ -3,8 +3,9 @@
 Windows are upper bounds, since a phase closes early once everybody entitled has acted.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from flchain.protocol.digests import compute_quorum
 from flchain.protocol.types import Seconds, Wei
 
 ETHER = 10**18
@@ -35,12 +36,16 @@ class Schedule:
 
     proposal_bond: Wei
     min_validators: int
+    committee: int
+    """Seats of a committee that is drawn; zero where every active validator sits."""
     max_attempts: int
     propose_ranks: int
     max_rounds: int
     submit_window: Seconds
     attest_window: Seconds
     propose_window: Seconds
+    seat_window: Seconds
+    """Each of the four stages of SEAT; zero where every active validator sits."""
     vote_window: Seconds
     open_delay: Seconds
     claim_delay: Seconds
@@ -68,12 +73,14 @@ MINIMAL = Preset(
     Schedule(
         proposal_bond=Wei(5 * ETHER),
         min_validators=1,
+        committee=0,
         max_attempts=2,
         propose_ranks=3,
         max_rounds=100,
         submit_window=Seconds(60),
         attest_window=Seconds(30),
         propose_window=Seconds(20),
+        seat_window=Seconds(0),
         vote_window=Seconds(30),
         open_delay=Seconds(10),
         claim_delay=Seconds(5),
@@ -93,13 +100,15 @@ LOCAL = Preset(
     ),
     Schedule(
         proposal_bond=Wei(50 * ETHER),
-        min_validators=3,
+        min_validators=5,
+        committee=5,
         max_attempts=3,
         propose_ranks=3,
         max_rounds=1_000,
         submit_window=Seconds(5 * MINUTE),
         attest_window=Seconds(2 * MINUTE),
         propose_window=Seconds(MINUTE),
+        seat_window=Seconds(2),
         vote_window=Seconds(2 * MINUTE),
         open_delay=Seconds(1),
         claim_delay=Seconds(0),
@@ -120,12 +129,14 @@ MAINNET = Preset(
     Schedule(
         proposal_bond=Wei(100 * ETHER),
         min_validators=21,
+        committee=21,
         max_attempts=3,
         propose_ranks=4,
         max_rounds=10_000,
         submit_window=Seconds(12 * HOUR),
         attest_window=Seconds(4 * HOUR),
         propose_window=Seconds(HOUR),
+        seat_window=Seconds(10 * MINUTE),
         vote_window=Seconds(4 * HOUR),
         open_delay=Seconds(10 * MINUTE),
         claim_delay=Seconds(DAY),
@@ -137,5 +148,18 @@ MAINNET = Preset(
 The bond is an agent's whole stake and no more, or else agents could not propose in the last window,
 which is open to every member so that no other role can hold a round up.
 """
+
+
+def fit_schedule(schedule: Schedule, validators: int) -> Schedule:
+    """Return the schedule for so many validators: without a committee if they are too few.
+
+    A committee needs one more than the fewest, since a proposer among them gets no seat. Without
+    one all sit, and as many as a quorum of them suffice for a round.
+    """
+    if schedule.committee == 0 or validators > schedule.min_validators:
+        return schedule
+    enough = min(schedule.min_validators, compute_quorum(validators))
+    return replace(schedule, committee=0, seat_window=Seconds(0), min_validators=enough)
+
 
 PRESETS = {preset.name: preset for preset in (MINIMAL, LOCAL, MAINNET)}

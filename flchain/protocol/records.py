@@ -5,7 +5,7 @@ Fields without a comment say all in their name; `contracts/types/Types.sol` has 
 The defaults give the all-zero record, which the ledger returns for what does not exist.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flchain.protocol.types import (
     ZERO_ADDRESS,
@@ -61,6 +61,8 @@ class Task:
     participation_bps: Bps
     """Part of each reward that is paid when the model is rejected for quality."""
     max_rounds: int
+    committee: int
+    """Seats of a committee that is drawn; zero where every active validator sits."""
     submit_window: Seconds
     attest_window: Seconds
     propose_window: Seconds
@@ -77,6 +79,7 @@ class Task:
     check_window: Seconds
     unmask_window: Seconds
     seat_window: Seconds
+    """Each of the four stages of SEAT; zero where every active validator sits."""
     coordinate_bound: int
     """Largest absolute value of one integer coordinate of an update."""
     policy_digest: Digest
@@ -117,7 +120,7 @@ class Member:
     barred_round: RoundId = _NO_ROUND
     """Newest round in which its proposal was proven wrong."""
     place: int = 0
-    """Place in the list of proposers, or the validator's seat; 0 for an agent."""
+    """Place in the list of proposers, or among the validators; 0 for an agent."""
     has_endorsed: bool = False
     nonce: int = 0
     """Times that it enrolled: its signatures about this task bind it."""
@@ -134,11 +137,13 @@ class Round:
     attest_close: Timestamp = _NEVER
     members: int = 0
     validators: int = 0
-    """Validators active at opening: attesters and, for now, seats."""
+    """Validators active at opening: they attest, and sit where no committee is drawn."""
     attesters: int = 0
     outcome: Outcome = Outcome.NONE
     parent_version: Version = _INITIAL
     w_max: int = 0
+    seats: int = 0
+    """Seats of the drawn committee; zero where every active validator sits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +159,11 @@ class Submissions:
 class Ballot:
     """The newest vote of a task."""
 
-    propose_open: Timestamp = _NEVER
-    """When proposing opened for this attempt; zero means the close of ATTEST."""
+    opened_at: Timestamp = _NEVER
+    """When proposing opened for this attempt, zero meaning the close of ATTEST.
+
+    Once a proposal is live it is when VOTE opens; 2^40 - 1 while no committee is seated.
+    """
     vote_close: Timestamp = _NEVER
     attempt: int = 0
     start_rank: int = 0
@@ -168,12 +176,99 @@ class Ballot:
     worse: int = 0
     missing: int = 0
     cast: int = 0
+    """All votes; like the three before, a vote counts once for each of its seats."""
     reject_kinds: int = 0
     """Distinct (reason, counter content) pairs among the WRONG votes."""
     top_reject: int = 0
     """Most votes for one such pair."""
     voted: int = 0
-    """Bitmap of the seats that have voted, and of the proposer's own, which may not."""
+    """Bitmap of the places whose validators have voted, and of the proposer's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class VrfKey:
+    """A VRF key: the point of secp256k1 at `x` whose y has this parity."""
+
+    x: int
+    parity: int
+
+
+@dataclass(frozen=True, slots=True)
+class VrfProof:
+    """A proof of RFC 9381 with what spares the EVM roots and inversions.
+
+    Gamma is the output as a point. With H the message's point, Y the key and c the challenge,
+    which the contract computes: U = sG - cY, A = sH and B = c Gamma.
+    """
+
+    gamma_x: int
+    gamma_parity: int
+    s: int
+    u_x: int
+    u_y: int
+    a_x: int
+    a_y: int
+    b_x: int
+    b_y: int
+    inverse: int
+    """The inverse of B.x - A.x in the field."""
+    roots: tuple[int, ...]
+    """A root of -(x^3 + 7) for each counter whose hash x has no point."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeatProof:
+    """A validator's claim to seats; anybody may send it."""
+
+    place: int
+    key: VrfKey
+    proof: VrfProof
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """The newest draw of a committee; all zero before the first."""
+
+    round: RoundId = _NO_ROUND
+    attempt: int = 0
+    entries: int = 0
+    """Seats on the list, those in reserve included."""
+    is_seeded: bool = False
+    """Whether the seed is known, or that none will come."""
+    seeded_at: Timestamp = _NEVER
+    """SEAT's stages count from there."""
+    pinned_block: int = 0
+    """The block behind the proposal's: its hash or randomness goes into the seed."""
+    proposed_at: Timestamp = _NEVER
+    total_weight: int = 0
+    """Weight of all validators active when the round opened."""
+    beacons: int = 0
+    """Who led the draw before, in order: three places plus one, eight bits each."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrawView:
+    """The newest draw of a task with what it has brought so far."""
+
+    draw: Draw = field(default_factory=Draw)
+    seed: Digest = ZERO_DIGEST
+    seats: tuple[int, ...] = ()
+    """The list: 26 bits of score, 6 of the holder's place, ascending."""
+    committee: int = 0
+    """Seats held, four bits for each place."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrawKey:
+    """What a validator needs to be drawn; all zero for a place that nobody holds."""
+
+    key_hash: bytes = bytes(20)
+    """First 20 bytes of the keccak-256 of its VRF key."""
+    weight: int = 0
+    """Stake in thousandths of what a validator needs; zero where there is no stake."""
+    active_from: Epoch = _NO_EPOCH
+    penalties: int = 0
+    """Times that it was silent in a seat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +321,19 @@ class SignedVote:
 
 
 @dataclass(frozen=True, slots=True)
+class Audit:
+    """What a member of a later committee found about an earlier vote."""
+
+    round: RoundId
+    attempt: int
+    validator: Address
+    claimed: Digest
+    """The execution tag in its vote."""
+    found: Digest
+    """The tag that the work gives."""
+
+
+@dataclass(frozen=True, slots=True)
 class SignedAttestation:
     """An attestation with the validator's EIP-712 signature, for bundles."""
 
@@ -250,6 +358,7 @@ class Agent:
     """Waiting to leave; still slashable."""
     unbonds_at: Timestamp = _NEVER
     keys_digest: Digest = ZERO_DIGEST
+    """Digest of its public keys document, or the keccak-256 of its VRF key."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,25 @@ class SlashBond(Call):
 
 
 @dataclass(frozen=True, slots=True)
+class PunishOffence(Call):
+    """Take stake for an offence; reserved for the round manager."""
+
+    contract = "AgentRegistry"
+    function = "punishOffence"
+    agent: Address
+    reporter: Address
+
+
+@dataclass(frozen=True, slots=True)
+class PunishSilence(Call):
+    """Burn the fixed penalty for a silent seat; reserved for the round manager."""
+
+    contract = "AgentRegistry"
+    function = "punishSilence"
+    agent: Address
+
+
+@dataclass(frozen=True, slots=True)
 class PublishInitial(Call):
     """Publish version 0 of a task; reserved for the round manager."""
 

@@ -40,6 +40,20 @@ class Role(IntFlag):
     PROPOSER = 4
 
 
+class VrfFault(IntEnum):
+    """What is wrong with a VRF proof: the first of these that a verifier meets."""
+
+    NONE = 0
+    KEY_OUT_OF_RANGE = 1
+    GAMMA_OUT_OF_RANGE = 2
+    ANSWER_OUT_OF_RANGE = 3
+    WRONG_ROOT = 4
+    WRONG_INVERSE = 5
+    WRONG_U = 6
+    WRONG_A = 7
+    WRONG_B = 8
+
+
 class Mode(IntEnum):
     """Whether individual updates are visible after SUBMIT closes."""
 

@@ -17,8 +17,9 @@ from flchain.learning.aggregation import (
     aggregate_updates,
     compute_next_state,
     encode_aggregate,
+    verify_update,
 )
-from flchain.learning.parameters import State
+from flchain.learning.parameters import QuantizedUpdate, State
 from flchain.learning.payloads import compute_shape_digest
 from flchain.learning.schemas import encode_state, get_aggregate_schema
 from flchain.protocol.canonical import CanonicalValue, decode_canonical, encode_canonical
@@ -159,6 +160,15 @@ def fetch_update(
         agent=submission.agent,
         policy_digest=terms.task.policy_digest,
     )
+
+
+def read_update(
+    terms: Terms, round_key: bytes, submission: UpdateSubmitted, archive: Archive
+) -> QuantizedUpdate:
+    """Return a surviving update that counts. Raises EncodingError if it does not."""
+    data = fetch_update(terms, round_key, submission, archive)
+    agent, weight = submission.agent, submission.weight
+    return verify_update(data, terms.policy, round_key=round_key, agent=agent, weight=weight)
 
 
 def compute_reward_root(

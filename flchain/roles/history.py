@@ -13,6 +13,10 @@ from flchain.protocol.events import (
     RewardsPublished,
     RoundOpened,
     RoundSettled,
+    SeatsOpened,
+    SeatsProven,
+    SeatsReplaced,
+    SeedFixed,
     UpdateSubmitted,
     VoteCast,
 )
@@ -29,6 +33,8 @@ class RoundPast:
     attested: dict[Address, frozenset[int]] = field(default_factory=dict)
     proposals: tuple[ProposalSubmitted, ...] = ()
     votes: tuple[VoteCast, ...] = ()
+    seeds: tuple[SeedFixed, ...] = ()
+    draws: tuple[SeatsOpened | SeatsProven | SeatsReplaced, ...] = ()
     settled: RoundSettled | None = None
     rewards: RewardsPublished | None = None
     claimed: frozenset[int] = frozenset()
@@ -37,6 +43,20 @@ class RoundPast:
     def outcome(self) -> Outcome:
         """How the round ended; NONE while it is live."""
         return self.settled.outcome if self.settled else Outcome.NONE
+
+    @property
+    def committee(self) -> int:
+        """Who sat last, four bits for each place; 0 where nobody was drawn or everybody sat."""
+        last = self.draws[-1] if self.draws else None
+        return 0 if last is None or isinstance(last, SeatsOpened) else last.committee
+
+    @property
+    def seats(self) -> int:
+        """The seats that were held in the last vote."""
+        word, held = self.committee, 0
+        while word:
+            held, word = held + (word & 15), word >> 4
+        return held or self.opened.validators
 
     @property
     def final_proposal(self) -> ProposalSubmitted:
@@ -103,7 +123,7 @@ def get_state_digest(past: TaskPast, version: Version) -> Digest:
     return past.versions[version].state_digest
 
 
-def _extend(past: RoundPast, event: Event) -> RoundPast:  # noqa: PLR0911 - one line per event
+def _extend(past: RoundPast, event: Event) -> RoundPast:  # noqa: C901, PLR0911 - one per event
     match event:
         case UpdateSubmitted():
             return replace(past, submissions=(*past.submissions, event))
@@ -113,6 +133,10 @@ def _extend(past: RoundPast, event: Event) -> RoundPast:  # noqa: PLR0911 - one 
             return replace(past, attested={**past.attested, event.validator: held})
         case ProposalSubmitted():
             return replace(past, proposals=(*past.proposals, event))
+        case SeedFixed():
+            return replace(past, seeds=(*past.seeds, event))
+        case SeatsOpened() | SeatsProven() | SeatsReplaced():
+            return replace(past, draws=(*past.draws, event))
         case VoteCast():
             return replace(past, votes=(*past.votes, event))
         case RoundSettled():

@@ -13,15 +13,23 @@ from flchain.protocol.errors import AdapterError, ProtocolError
 from flchain.protocol.records import Ballot, Round
 from flchain.protocol.reverts import (
     AlreadyAttested,
+    AlreadyAudited,
     AlreadyClaimed,
     AlreadyEndorsed,
+    AlreadyPunished,
+    AlreadySeeded,
     AlreadySubmitted,
     AlreadyVoted,
     Barred,
     BondTooHigh,
+    NoBlockHash,
+    NoOffence,
+    NoSeat,
     NotEntitled,
     NotYourRank,
+    NotYourTurn,
     RoundIsLive,
+    SeedIsFixed,
     TooEarly,
     WrongPhase,
     WrongProposal,
@@ -32,15 +40,23 @@ from flchain.roles.history import History, RoundPast, TaskPast
 
 _OVERTAKEN = (
     AlreadyAttested,
+    AlreadyAudited,
     AlreadyClaimed,
     AlreadyEndorsed,
+    AlreadyPunished,
+    AlreadySeeded,
     AlreadySubmitted,
     AlreadyVoted,
     Barred,
     BondTooHigh,
+    NoBlockHash,
+    NoOffence,
+    NoSeat,
     NotEntitled,
     NotYourRank,
+    NotYourTurn,
     RoundIsLive,
+    SeedIsFixed,
     TooEarly,
     WrongPhase,
     WrongProposal,
@@ -112,7 +128,7 @@ def _fits(seen: Observation) -> bool:
     """Return whether the events show what round and phase presuppose."""
     if max(seen.past.rounds, default=0) != seen.round.round:
         return False
-    return seen.phase is not Phase.VOTE or bool(seen.live.proposals)
+    return seen.phase not in (Phase.SEAT, Phase.VOTE) or bool(seen.live.proposals)
 
 
 def is_overtaken(error: ProtocolError) -> bool:

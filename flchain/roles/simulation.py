@@ -11,8 +11,9 @@ from itertools import count
 
 from flchain.chain.base import Ledger
 from flchain.chain.memory import MemoryLedger, build_config
-from flchain.crypto.keys import build_mnemonic, derive_private_key
+from flchain.crypto.keys import build_mnemonic, derive_private_key, derive_vrf_secret
 from flchain.crypto.signing import LocalSigner, Signer
+from flchain.crypto.vrf import SecretKey, load_secret_key
 from flchain.learning.data import Dataset
 from flchain.learning.training import get_trainer
 from flchain.protocol.calls import Transfer
@@ -23,8 +24,14 @@ from flchain.protocol.types import Address, Role, TaskId, Timestamp, Wei
 from flchain.roles.agent import Agent
 from flchain.roles.archive import Archive
 from flchain.roles.context import Context, Report, ignore_notice
+from flchain.roles.drawing import Drawing
 from flchain.roles.journal import Journal, MemoryJournal
-from flchain.roles.membership import enrol, register
+from flchain.roles.membership import (
+    compute_cushioned_stake,
+    enrol,
+    register,
+    register_with_key,
+)
 from flchain.roles.orchestrator import Orchestrator
 from flchain.roles.task_setup import build_task, create_task, fund_task
 from flchain.roles.terms import Terms, load_terms
@@ -46,6 +53,8 @@ class Cast:
     orchestrator: Signer
     validators: tuple[Signer, ...]
     agents: tuple[Signer, ...]
+    vrf_keys: tuple[SecretKey, ...]
+    """One for each validator."""
 
     @property
     def members(self) -> tuple[tuple[Signer, Role], ...]:
@@ -118,6 +127,9 @@ def derive_cast(mnemonic: str, agents: int, validators: int) -> Cast:
         orchestrator=derive(),
         validators=tuple(derive() for _ in range(validators)),
         agents=tuple(derive() for _ in range(agents)),
+        vrf_keys=tuple(
+            load_secret_key(derive_vrf_secret(mnemonic, index)) for index in range(validators)
+        ),
     )
 
 
@@ -133,10 +145,10 @@ def found_federation(ledger: Ledger, store: ContentStore, cast: Cast, scenario: 
     Raises the first error that the ledger or the store gives.
     """
     stake_members(ledger, cast)
-    for signer, role in cast.members:
-        register(ledger, signer, role)
+    register_members(ledger, cast)
     policy = scenario.policy
-    task = build_task(policy, scenario.preset.schedule, cast.orchestrator.address)
+    schedule, orchestrator = scenario.preset.schedule, cast.orchestrator.address
+    task = build_task(policy, schedule, orchestrator, len(cast.validators))
     task_id = create_task(ledger, store, cast.sponsor, task, policy)
     if policy.round_reserve:
         fund_task(ledger, cast.sponsor, task_id, Wei(scenario.rounds * policy.round_reserve))
@@ -145,10 +157,20 @@ def found_federation(ledger: Ledger, store: ContentStore, cast: Cast, scenario: 
     return task_id
 
 
+def register_members(ledger: Ledger, cast: Cast) -> None:
+    """Register everybody, validators with their VRF keys."""
+    keys = dict(zip(cast.validators, cast.vrf_keys, strict=True))
+    for signer, role in cast.members:
+        if signer in keys:
+            register_with_key(ledger, signer, role, keys[signer])
+        else:
+            register(ledger, signer, role)
+
+
 def stake_members(ledger: Ledger, cast: Cast) -> None:
     """Send every member the tokens that its role needs, from the sponsor."""
     transfers = [
-        (Transfer(signer.address, ledger.compute_required_stake(int(role))), cast.sponsor)
+        (Transfer(signer.address, _compute_stake(ledger, role)), cast.sponsor)
         for signer, role in cast.members
     ]
     for answer in ledger.send_all(transfers):
@@ -156,11 +178,23 @@ def stake_members(ledger: Ledger, cast: Cast) -> None:
             raise answer
 
 
+def _compute_stake(ledger: Ledger, role: Role) -> Wei:
+    if role is Role.VALIDATOR:
+        return compute_cushioned_stake(ledger, role)
+    return ledger.compute_required_stake(int(role))
+
+
 def is_everybody_active(ledger: Ledger, task_id: TaskId, cast: Cast) -> bool:
     """Return whether every enrolment counts by now."""
     active = ledger.count_active(task_id)
     wanted = (len(cast.agents), len(cast.validators), 1)
     return (active.agents, active.validators, active.proposers) == wanted
+
+
+def build_validator(context: Context, terms: Terms, secret: SecretKey, data: Dataset) -> Validator:
+    """Return a validator that takes part in draws."""
+    trainer = get_trainer(terms.policy.model)
+    return Validator(context, terms, trainer, data, drawing=Drawing(context, secret))
 
 
 def build_federation(
@@ -189,14 +223,14 @@ def build_federation(
 
     upkeep = Upkeep(build_context("orchestrator", cast.orchestrator), terms, rounds=scenario.rounds)
     model = scenario.policy.model
-    validators = zip(cast.validators, scenario.held_out, strict=True)
+    validators = zip(cast.validators, cast.vrf_keys, scenario.held_out, strict=True)
     agents = zip(cast.agents, scenario.shares, strict=True)
     return Federation(
         terms,
         Orchestrator(upkeep),
         tuple(
-            Validator(build_context("validator", signer), terms, get_trainer(model), data)
-            for signer, data in validators
+            build_validator(build_context("validator", signer), terms, secret, data)
+            for signer, secret, data in validators
         ),
         tuple(
             Agent(build_context("agent", signer), terms, get_trainer(model), data)

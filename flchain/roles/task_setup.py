@@ -3,7 +3,7 @@
 from flchain.chain.base import Ledger
 from flchain.crypto.signing import Signer
 from flchain.protocol.calls import Approve, CreateTask, Fund
-from flchain.protocol.params import Schedule
+from flchain.protocol.params import Schedule, fit_schedule
 from flchain.protocol.policy import Policy, get_task_scalars
 from flchain.protocol.records import Task
 from flchain.protocol.types import Address, Mode, Seconds, TaskId, Wei
@@ -12,8 +12,16 @@ from flchain.roles.terms import seal_initial_state, seal_policy
 from flchain.storage.base import ContentStore
 
 
-def build_task(policy: Policy, schedule: Schedule, orchestrator: Address) -> Task:
-    """Return the parameters that the contract gets."""
+def build_task(
+    policy: Policy, schedule: Schedule, orchestrator: Address, validators: int | None = None
+) -> Task:
+    """Return the parameters that the contract gets.
+
+    `validators` is how many are expected: too few for the schedule's committee, and every one of
+    them sits. None leaves the schedule as it is.
+    """
+    if validators is not None:
+        schedule = fit_schedule(schedule, validators)
     scalars = get_task_scalars(policy)
     return Task(
         orchestrator=orchestrator,
@@ -30,6 +38,7 @@ def build_task(policy: Policy, schedule: Schedule, orchestrator: Address) -> Tas
         max_share_bps=scalars.max_share_bps,
         participation_bps=policy.rewards.participation_bps,
         max_rounds=schedule.max_rounds,
+        committee=schedule.committee,
         submit_window=schedule.submit_window,
         attest_window=schedule.attest_window,
         propose_window=schedule.propose_window,
@@ -42,7 +51,7 @@ def build_task(policy: Policy, schedule: Schedule, orchestrator: Address) -> Tas
         shares_window=Seconds(0),
         check_window=Seconds(0),
         unmask_window=Seconds(0),
-        seat_window=Seconds(0),
+        seat_window=schedule.seat_window,
         coordinate_bound=scalars.coordinate_bound,
         policy_digest=seal_policy(policy)[1],
         initial_state=seal_initial_state(policy).digest,

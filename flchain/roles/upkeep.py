@@ -6,10 +6,12 @@ it steps in only when the orchestrator is silent. Who cannot bond leaves proposi
 
 from dataclasses import dataclass, field
 
-from flchain.protocol.calls import OpenRound, Propose, Settle
+from flchain.chain.spec.committees import SEED_WINDOWS
+from flchain.protocol.calls import OpenRound, OpenSeats, Propose, Settle, StartSeed
 from flchain.protocol.errors import ProtocolError
 from flchain.protocol.params import ETHER
-from flchain.protocol.records import TaskStatus
+from flchain.protocol.records import Draw, TaskStatus
+from flchain.protocol.reverts import NoBlockHash
 from flchain.protocol.types import (
     Outcome,
     Phase,
@@ -68,6 +70,8 @@ class Upkeep:
             return self._open(seen)
         if seen.phase is Phase.PROPOSE:
             return self._propose(seen)
+        if seen.phase is Phase.SEAT:
+            return self._open_seats(seen)
         too_few = len(seen.live.submissions) < self.terms.task.min_survivors
         if seen.phase is Phase.SETTLE or (seen.phase is Phase.ATTEST and too_few):
             self.context.send(Settle(self.context.task_id), seen.round.round)
@@ -94,6 +98,29 @@ class Upkeep:
         is_endorsed = status.endorsements > active.validators // 2
         budget = self.context.ledger.get_budget(self.context.task_id).available
         return is_manned and is_endorsed and budget >= task.round_reserve
+
+    def _open_seats(self, seen: Observation) -> bool:
+        """Open a draw whose seed is known, or that gets none because all beacons were silent."""
+        task_id, number = self.context.task_id, seen.round.round
+        draw = self.context.ledger.get_draw(task_id).draw
+        if draw.is_seeded or not self._fix_seed(seen, draw):
+            return False
+        self.context.send(OpenSeats(task_id, number), number)
+        return True
+
+    def _fix_seed(self, seen: Observation, draw: Draw) -> bool:
+        """Return whether a draw can go on, after fixing its seed where no beacon has to."""
+        if any(fixed.attempt == draw.attempt for fixed in seen.live.seeds):
+            return True
+        if not draw.beacons and self.context.ledger.get_head().number > draw.pinned_block:
+            try:
+                self.context.send(StartSeed(self.context.task_id), seen.round.round)
+            except NoBlockHash:
+                # The block is too old by now: the draw goes on without a seed at the deadline.
+                pass
+            else:
+                return True
+        return seen.now >= draw.proposed_at + SEED_WINDOWS * self.terms.task.seat_window
 
     def _propose(self, seen: Observation) -> bool:
         if not may_propose(self.context, seen) or not self._can_bond(seen):

@@ -5,7 +5,7 @@ itself and compares digests. Is the model good enough? It measures it on data th
 has, which is a judgement and never slashes.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from flchain.learning.data import Dataset
 from flchain.learning.evaluation import Evaluation, is_good_enough
@@ -17,19 +17,32 @@ from flchain.protocol.digests import encode_bitmap
 from flchain.protocol.errors import ProtocolError
 from flchain.protocol.events import ProposalSubmitted, UpdateSubmitted
 from flchain.protocol.records import Content, Vote
-from flchain.protocol.types import Digest, Phase, Reason, Role, RoundId, Verdict, Version
+from flchain.protocol.types import (
+    ZERO_DIGEST,
+    Digest,
+    Phase,
+    Reason,
+    Role,
+    RoundId,
+    Verdict,
+    Version,
+)
 from flchain.roles.archive import MalformedPayload
 from flchain.roles.assembly import (
     assemble_round,
+    build_inputs,
     compute_own_content_id,
     fetch_state,
     publish_result,
 )
 from flchain.roles.context import Context
+from flchain.roles.drawing import Drawing, is_seated
 from flchain.roles.duties import is_entitled
 from flchain.roles.execution import RoundResult, fetch_update
 from flchain.roles.observation import Observation, is_overtaken
+from flchain.roles.reports import Findings, publish_report
 from flchain.roles.retention import name_round_pin, release_old
+from flchain.roles.tags import Auditing, compute_tag, get_seed
 from flchain.roles.terms import Terms, seal_initial_state
 from flchain.roles.upkeep import Upkeep
 from flchain.storage.errors import ContentCorrupt, ContentUnavailable
@@ -47,6 +60,9 @@ class Validator:
     trainer: Trainer
     held_out: Dataset
     upkeep: Upkeep | None = None
+    drawing: Drawing | None = None
+    """Takes part in draws; without it the validator attests, and sits where all do."""
+    _auditing: Auditing | None = None
     _quality: dict[Digest, Evaluation] = field(default_factory=dict)
 
     def tick(self, seen: Observation) -> bool:
@@ -64,11 +80,18 @@ class Validator:
         endorse(self.context, self.terms)
 
     def _act(self, seen: Observation) -> bool:
-        if seen.phase is Phase.ATTEST:
-            return self._attest(seen)
-        if seen.phase is Phase.VOTE:
-            return self._vote(seen)
-        return False
+        if seen.phase is Phase.ATTEST and self._attest(seen):
+            return True
+        if seen.phase is Phase.SEAT:
+            return self.drawing is not None and self.drawing.tick(seen)
+        if seen.phase is Phase.VOTE and self._vote(seen):
+            return True
+        return seen.phase is not Phase.NONE and self._audit(seen)
+
+    def _audit(self, seen: Observation) -> bool:
+        if self._auditing is None:
+            self._auditing = Auditing(self.context, self.terms)
+        return self._auditing.tick(seen)
 
     def _attest(self, seen: Observation) -> bool:
         attested = seen.live.attested.get(self.context.signer.address)
@@ -112,30 +135,51 @@ class Validator:
         has_voted = any(
             vote.validator == voter and vote.attempt == proposal.attempt for vote in seen.live.votes
         )
-        if has_voted or proposal.proposer == voter:
+        if has_voted or proposal.proposer == voter or not is_seated(self.context, seen):
             return False
         if not is_entitled(self.context, seen, Role.VALIDATOR):
             return False
-        vote = self._judge(seen, proposal)
+        found = self._judge(seen, proposal)
+        publish_report(self.context, self.terms, seen.live, proposal, found)
         number = seen.round.round
-        self.context.send(CastVote(self.context.task_id, number, vote), number)
+        self.context.send(CastVote(self.context.task_id, number, found.vote), number)
         return True
 
-    def _judge(self, seen: Observation, proposal: ProposalSubmitted) -> Vote:
+    def _judge(self, seen: Observation, proposal: ProposalSubmitted) -> Findings:
         try:
             result = assemble_round(self.context, self.terms, seen.past, seen.live)
         except (ContentUnavailable, ContentCorrupt):
-            return Vote(proposal.proposal_id, Verdict.DATA_MISSING)
+            return Findings(Vote(proposal.proposal_id, Verdict.DATA_MISSING))
+        tag = self._compute_tag(seen, proposal, result)
         reason = compare_content(result.content, proposal.content)
         if reason is not Reason.NONE:
             own = compute_own_content_id(self.context, self.terms, seen.live, result)
-            return Vote(proposal.proposal_id, Verdict.WRONG, reason, own)
+            vote = Vote(proposal.proposal_id, Verdict.WRONG, reason, own, exec_tag=tag)
+            return Findings(vote, result)
         publish_result(self.context, result, Version(seen.round.parent_version + 1))
-        return self._judge_quality(seen, proposal, result)
+        found = self._judge_quality(seen, proposal, result)
+        return replace(found, vote=replace(found.vote, exec_tag=tag))
+
+    def _compute_tag(
+        self, seen: Observation, proposal: ProposalSubmitted, result: RoundResult
+    ) -> Digest:
+        """Return the vote's execution tag; zero where nobody was drawn."""
+        seed = get_seed(seen.live, proposal.attempt)
+        if seed == ZERO_DIGEST:
+            return ZERO_DIGEST
+        return compute_tag(
+            self.terms,
+            build_inputs(self.context, self.terms, seen.past, seen.live),
+            self.context.archive,
+            weights=result.counted.weights,
+            proposal_id=proposal.proposal_id,
+            seed=seed,
+            validator=self.context.signer.address,
+        )
 
     def _judge_quality(
         self, seen: Observation, proposal: ProposalSubmitted, result: RoundResult
-    ) -> Vote:
+    ) -> Findings:
         start = self.context.stopwatch()
         parent_digest = seen.past.versions[seen.round.parent_version].state_digest
         parent = self._evaluate(parent_digest, None)
@@ -149,7 +193,8 @@ class Validator:
         tolerance = self.terms.policy.quality.tolerance_bps
         is_good = is_good_enough(candidate.accuracy_bps, parent.accuracy_bps, tolerance)
         verdict = Verdict.APPROVE if is_good else Verdict.WORSE
-        return Vote(proposal.proposal_id, verdict, quality=candidate.accuracy_bps)
+        vote = Vote(proposal.proposal_id, verdict, quality=candidate.accuracy_bps)
+        return Findings(vote, result, parent, candidate)
 
     def _evaluate(self, digest: Digest, state: State | None) -> Evaluation:
         """Return the quality of a version on the held-out data; each is measured once."""

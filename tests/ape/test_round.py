@@ -79,7 +79,7 @@ def build_task(orchestrator):
         open_delay=schedule.open_delay,
         claim_delay=0,
         claim_window=schedule.claim_window,
-        **dict.fromkeys((*unused, "seat_window"), 0),
+        **dict.fromkeys((*unused, "seat_window", "committee"), 0),
         coordinate_bound=1_000,
         policy_digest=digest(100),
         initial_state=digest(101),

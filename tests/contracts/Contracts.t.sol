@@ -320,7 +320,7 @@ contract ContractsTest is Suite {
         assertEq(word, expected, "round");
         Ballot memory b = manager.getBallot(taskId);
         expected = uint256(b.cast) | (uint256(b.approvals) << 8) | (1 << 72) | (uint256(b.voteClose) << 88)
-            | (uint256(b.voted) << 168);
+            | (uint256(b.openedAt) << 128) | (uint256(b.voted) << 168);
         assertEq(_load(address(manager), page + 9), expected, "ballot");
         assertEq(_load(address(manager), page + 8) >> 240, 4, "number of submissions");
         assertEq(bytes32(_load(address(manager), page + 10)), manager.getProposal(taskId).proposalId, "proposal");

@@ -150,6 +150,30 @@ contract LibrariesTest is Cheats {
         assertEq(ballot.voted, cast == 64 ? type(uint64).max : (uint64(1) << uint64(cast)) - 1, "voted");
     }
 
+    function test_count__votes_of_several_seats__equal_as_many_of_one(uint256 seed, uint8 voters_) external {
+        uint256 voters = bound(voters_, 0, 21);
+        Counts memory counts;
+        BallotWord word;
+        uint256 total = 0;
+        for (uint256 place = 0; place < voters; ++place) {
+            uint256 draw = uint256(keccak256(abi.encode(seed, place)));
+            uint256 weight = 1 + (draw >> 16) % 3;
+            uint256 choice = (draw >> 8) % 6;
+            word = this.count(word, 3 * place, weight, _vote(choice));
+            for (uint256 i = 0; i < weight; ++i) {
+                _increment(counts, choice);
+            }
+            total += weight;
+        }
+        Ballot memory ballot = word.unpack();
+        assertEq(ballot.cast, total, "cast");
+        assertEq(ballot.approvals, counts.approvals, "approvals");
+        assertEq(ballot.worse, counts.worse, "worse");
+        assertEq(ballot.missing, counts.missing, "missing");
+        assertEq(ballot.topReject, _top(counts), "topReject");
+        assertEq(Attestations.popcount(ballot.voted), voters, "places");
+    }
+
     /* SEATS */
 
     function test_quorum__every_size__is_smallest_above_two_thirds() external pure {
@@ -235,8 +259,8 @@ contract LibrariesTest is Cheats {
     /* CALLED BY THE TESTS */
 
     /// @notice Count one vote; external, since the library takes calldata.
-    function count(BallotWord ballot, uint256 place, Vote calldata vote) external returns (BallotWord) {
-        return Tallies.count(ballot, _rejects, place, vote);
+    function count(BallotWord ballot, uint256 place, uint256 weight, Vote calldata vote) external returns (BallotWord) {
+        return Tallies.count(ballot, _rejects, place, weight, vote);
     }
 
     /* REFERENCES */
@@ -271,7 +295,7 @@ contract LibrariesTest is Cheats {
             uint256 draw = uint256(keccak256(abi.encode(seed, place)));
             // Runs of one kind make decisions likely.
             uint256 choice = draw % 3 == 0 ? (draw >> 8) % 6 : seed % 6;
-            ballot = this.count(ballot, place, _vote(choice));
+            ballot = this.count(ballot, place, 1, _vote(choice));
             _increment(counts, choice);
         }
     }

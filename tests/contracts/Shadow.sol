@@ -235,7 +235,7 @@ abstract contract Shadow is Suite {
         if (current == Phase.Vote) return manager.getBallot(taskId).voteClose;
         if (current != Phase.Propose) return vm.getBlockTimestamp();
         Ballot memory ballot = manager.getBallot(taskId);
-        uint256 opened = ballot.attempt == 0 ? round.attestClose : ballot.proposeOpen;
+        uint256 opened = ballot.attempt == 0 ? round.attestClose : ballot.openedAt;
         Task memory task = manager.getTask(taskId);
         return opened + uint256(task.proposeRanks - ballot.startRank) * task.proposeWindow;
     }

@@ -5,6 +5,9 @@ import {AgentRegistry} from "../../contracts/AgentRegistry.sol";
 import {ModelRegistry} from "../../contracts/ModelRegistry.sol";
 import {RewardDistributor} from "../../contracts/RewardDistributor.sol";
 import {RoundManager} from "../../contracts/RoundManager.sol";
+import {IRoundManager} from "../../contracts/interfaces/IRoundManager.sol";
+import {ISeedSource} from "../../contracts/interfaces/ISeedSource.sol";
+import {ChainSeeds} from "../../contracts/seeds/ChainSeeds.sol";
 import {LocalToken} from "../../contracts/token/LocalToken.sol";
 import {Content, Mode, Outcome, Phase, Reason, Task, Verdict, Vote} from "../../contracts/types/Types.sol";
 import {Cheats} from "./Cheats.sol";
@@ -29,6 +32,7 @@ abstract contract Suite is Cheats {
     ModelRegistry internal models;
     RewardDistributor internal rewards;
     RoundManager internal manager;
+    ISeedSource internal seeds;
 
     uint64 internal taskId;
     address[] internal agents;
@@ -42,13 +46,25 @@ abstract contract Suite is Cheats {
     function deploySuite() internal {
         vm.warp(1_000_000);
         token = new LocalToken(1_000_000_000 ether);
-        address predicted = _predictAddress(vm.getNonce(address(this)) + 3);
+        address predicted = _predictAddress(vm.getNonce(address(this)) + 4);
         uint96[3] memory stakes = [uint96(10 ether), 20 ether, 30 ether];
         registry = new AgentRegistry(token, predicted, address(this), EPOCH, UNBONDING, stakes);
         models = new ModelRegistry(predicted);
         rewards = new RewardDistributor(token, predicted);
-        manager = new RoundManager(registry, models, rewards);
+        seeds = deploySeeds(IRoundManager(predicted));
+        manager = new RoundManager(registry, models, rewards, seeds);
         assertEq(address(manager), predicted, "predicted address");
+    }
+
+    /// @notice Deploy where seeds come from, in one creation.
+    function deploySeeds(IRoundManager predicted) internal virtual returns (ISeedSource) {
+        return new ChainSeeds(predicted, EPOCH);
+    }
+
+    /// @notice Register a holder of tokens under one role.
+    function registerAs(address account, uint8 role) internal virtual {
+        vm.prank(account);
+        registry.register(role, STAKE, keccak256(abi.encode("keys", account)));
     }
 
     /// @notice Create and fund a task and enrol members, all of them active when this returns.
@@ -69,8 +85,8 @@ abstract contract Suite is Cheats {
         advance(3 * EPOCH);
     }
 
-    /// @notice Return sound parameters.
-    function makeTask(address orchestrator) internal pure returns (Task memory task) {
+    /// @notice Return sound parameters of a task in which every active validator sits.
+    function makeTask(address orchestrator) internal view virtual returns (Task memory task) {
         (task.orchestrator, task.roundReserve, task.proposalBond) = (orchestrator, RESERVE, BOND);
         (task.maxAgents, task.minAgents, task.minSurvivors, task.minValidators) = (100, 2, 2, 3);
         (task.wMax, task.maxAttempts, task.proposeRanks, task.mode) = (8, 2, 3, Mode.Plain);
@@ -220,8 +236,7 @@ abstract contract Suite is Cheats {
         for (uint256 i = 0; i < count; ++i) {
             address account = makeHolder(string.concat(role, " ", vm.toString(i)));
             list.push(account);
-            vm.prank(account);
-            registry.register(roleBit, STAKE, keccak256(abi.encode("keys", account)));
+            registerAs(account, roleBit);
         }
     }
 

@@ -221,7 +221,7 @@ def build_task(orchestrator, agents, validators):
         open_delay=SCHEDULE.open_delay,
         claim_delay=Seconds(0),
         claim_window=SCHEDULE.claim_window,
-        **dict.fromkeys((*unused, "seat_window"), Seconds(0)),
+        **dict.fromkeys((*unused, "seat_window", "committee"), Seconds(0)),
         coordinate_bound=1_000,
         policy_digest=POLICY,
         initial_state=INITIAL,

@@ -16,8 +16,9 @@ from flchain.cli.failures import run_guarded
 from flchain.crypto.keys import create_keystore
 
 COMMAND = [sys.executable, "-m", "flchain.cli.main"]
-BARE = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
-"""No virtual environment, no node_modules: what a login shell has."""
+ROOT = Path(__file__).resolve().parents[2]
+BARE = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)}
+"""No virtual environment, no node_modules: what a login shell has, and this copy of the code."""
 
 
 def start(data_dir, *arguments, **options):

@@ -1,5 +1,7 @@
 """A small federation for tests, over any ledger: three agents, three validators, two rounds.
 
+With a committee in the preset's schedule the validators have VRF keys and are drawn.
+
 `start_federation` sets everything up; `Federation.run` plays the rounds in this process. The
 `Behaviour` of a federation says who cheats, and how.
 """
@@ -22,27 +24,38 @@ from flchain.chain.devnet_control import DevnetControl
 from flchain.chain.ethereum import EthereumLedger
 from flchain.chain.memory import MemoryLedger, build_config
 from flchain.crypto.signing import LocalSigner, Signer
+from flchain.crypto.vrf import SecretKey, load_secret_key
 from flchain.learning.data import Dataset
 from flchain.learning.data.digits import load_digits
 from flchain.learning.data.partition import partition_iid
 from flchain.learning.presets import load_preset
 from flchain.learning.training import DenseTrainer
 from flchain.protocol.calls import Transfer
-from flchain.protocol.events import ProposalSubmitted
+from flchain.protocol.events import ProposalSubmitted, VoteCast
 from flchain.protocol.params import ETHER, MINIMAL, Preset
 from flchain.protocol.policy import Policy
 from flchain.protocol.records import Vote
 from flchain.protocol.reverts import Barred
-from flchain.protocol.types import Role, RoundId, Seconds, TaskId, Verdict, Wei
+from flchain.protocol.types import (
+    Address,
+    Role,
+    RoundId,
+    Seconds,
+    TaskId,
+    Verdict,
+    Wei,
+)
 from flchain.roles.agent import Agent
 from flchain.roles.archive import Sealed
 from flchain.roles.assembly import build_inputs
 from flchain.roles.context import Context
 from flchain.roles.daemon import run_federation
+from flchain.roles.drawing import Drawing
 from flchain.roles.execution import RoundInputs, RoundResult
-from flchain.roles.membership import enrol, register
+from flchain.roles.membership import enrol, register, register_with_key
 from flchain.roles.observation import Observation, Watch
 from flchain.roles.orchestrator import Orchestrator
+from flchain.roles.reports import Findings
 from flchain.roles.task_setup import build_task, create_task, fund_task
 from flchain.roles.terms import Terms, load_terms
 from flchain.roles.upkeep import Upkeep, is_over
@@ -76,19 +89,34 @@ QUICK = Preset(
 )
 """Windows for a real clock: long enough for a slow machine, short enough to sit out."""
 
+DRAWN = replace(
+    QUICK,
+    schedule=replace(
+        QUICK.schedule,
+        committee=5,
+        min_validators=5,
+        seat_window=Seconds(10),
+        propose_ranks=3,
+        vote_window=Seconds(100),
+    ),
+)
+"""Five seats, drawn in stages of ten seconds, for a clock that a test moves."""
+
 
 @dataclass(frozen=True)
 class Behaviour:
     """Who cheats. Numbers are positions among the agents or validators.
 
     `forge` maps rounds to what the orchestrator makes of their result; `colluders` approve of
-    anything; `withholders` never serve their update; `absent` maps agents to the rounds that
+    anything; `kinds` says which other validators are of a kind of their own; `withholders` never
+    serve their update; `absent` maps agents to the rounds that
     they miss; all agents train on wrong labels in the rounds of `poisoned`; an orchestrator that
     `is_silent` does nothing.
     """
 
     forge: Mapping[RoundId, Forge] = field(default_factory=dict)
     colluders: Collection[int] = ()
+    kinds: Mapping[int, type[Validator]] = field(default_factory=dict)
     withholders: Collection[int] = ()
     absent: Mapping[int, Collection[RoundId]] = field(default_factory=dict)
     poisoned: Collection[RoundId] = ()
@@ -122,8 +150,40 @@ class ForgingUpkeep(Upkeep):
 class ColludingValidator(Validator):
     """A validator that looks at nothing and approves."""
 
-    def _judge(self, seen: Observation, proposal: ProposalSubmitted) -> Vote:
-        return Vote(proposal.proposal_id, Verdict.APPROVE)
+    def _judge(self, seen: Observation, proposal: ProposalSubmitted) -> Findings:
+        return Findings(Vote(proposal.proposal_id, Verdict.APPROVE))
+
+
+class SilentValidator(Validator):
+    """A validator that claims its seats and never votes."""
+
+    def _vote(self, seen: Observation) -> bool:
+        return False
+
+
+class LazyValidator(Validator):
+    """A validator whose votes have no execution tag."""
+
+    def _judge(self, seen: Observation, proposal: ProposalSubmitted) -> Findings:
+        return Findings(Vote(proposal.proposal_id, Verdict.APPROVE))
+
+
+class CopyingValidator(Validator):
+    """A validator that votes as another has, with the other's execution tag."""
+
+    def _vote(self, seen: Observation) -> bool:
+        return bool(self._find_votes()) and super()._vote(seen)
+
+    def _judge(self, seen: Observation, proposal: ProposalSubmitted) -> Findings:
+        return Findings(self._find_votes()[-1])
+
+    def _find_votes(self) -> list[Vote]:
+        """Return the votes on the live proposal; the look that is acted upon is older."""
+        context = self.context
+        live = context.ledger.get_proposal(context.task_id).proposal_id
+        logged = context.ledger.get_events(task_id=context.task_id, kinds=(VoteCast,))
+        votes = [entry.event.vote for entry in logged if isinstance(entry.event, VoteCast)]
+        return [vote for vote in votes if vote.proposal_id == live]
 
 
 class WithholdingAgent(Agent):
@@ -179,10 +239,13 @@ class Federation:
     def watch(self) -> Watch:
         return Watch(self.ledger, self.task_id)
 
+    @property
+    def roles(self) -> list:
+        return [self.orchestrator, *self.agents, *self.validators]
+
     def run(self, rounds: int = 2, *, claims: bool = True) -> Observation:
         """Play rounds until `rounds` have ended; then let the agents claim."""
-        roles = [self.orchestrator, *self.agents, *self.validators]
-        return self.run_roles(roles, lambda seen: is_over(seen, rounds), claims=claims)
+        return self.run_roles(self.roles, lambda seen: is_over(seen, rounds), claims=claims)
 
     def run_roles(
         self, roles: Sequence, until: Callable[[Observation], bool], *, claims: bool = False
@@ -210,6 +273,11 @@ class Clock:
 
 def make_secret(number: int) -> bytes:
     return keccak(text=f"member {number}")
+
+
+def make_vrf_secret(account: Address) -> SecretKey:
+    """Return the key with which a test's account is drawn."""
+    return load_secret_key(keccak(text=f"vrf {account}"))
 
 
 def make_keys(count: int) -> list[LocalSigner]:
@@ -258,7 +326,8 @@ def make_site_federation(site: Site, folder: Path, **options) -> Federation:
     """
     store = DiskStore(folder / "store", durable=False)
     keys = [site.keys[0], *options.pop("keys", site.keys[1:])]
-    return start_federation(site.ledger, store, keys, idle=wait, **options)
+    options.setdefault("idle", wait)
+    return start_federation(site.ledger, store, keys, **options)
 
 
 def wait(_seen: Observation) -> None:
@@ -340,8 +409,16 @@ def join(
     for member in members:
         if not ledger.get_agent(member.address).roles:
             ledger.send(Transfer(member.address, STAKE_FUNDS), sponsor)
-            register(ledger, member, role)
+            if role is Role.VALIDATOR and is_drawn(ledger, task_id):
+                register_with_key(ledger, member, role, make_vrf_secret(member.address))
+            else:
+                register(ledger, member, role)
         enrol(ledger, member, task_id, role)
+
+
+def is_drawn(ledger: Ledger, task_id: TaskId) -> bool:
+    """Return whether the task's votes are those of a drawn committee."""
+    return ledger.get_task(task_id).committee > 0
 
 
 @dataclass(frozen=True)
@@ -398,8 +475,13 @@ class _Builder:
 
     def _make_validator(self, number: int, key: Signer, data: Dataset) -> Validator:
         kind = ColludingValidator if number in self.behaviour.colluders else Validator
+        kind = self.behaviour.kinds.get(number, kind)
         context = self.make_context("validator", key)
-        return kind(context, self.terms, self.trainer, data, self.make_upkeep(context))
+        drawing = None
+        if self.terms.task.committee:
+            drawing = Drawing(context, make_vrf_secret(key.address))
+        upkeep = self.make_upkeep(context)
+        return kind(context, self.terms, self.trainer, data, upkeep, drawing)
 
     def make_orchestrator(self, key: Signer) -> Orchestrator:
         context = self.make_context("orchestrator", key)

@@ -109,6 +109,7 @@ def build_task(orchestrator, *, agents=64, validators=3, survivors=2):
         max_share_bps=Bps(5_000),
         participation_bps=Bps(1_000),
         max_rounds=1_000,
+        committee=0,
         submit_window=WINDOW,
         attest_window=WINDOW,
         propose_window=WINDOW,

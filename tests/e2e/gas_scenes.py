@@ -52,6 +52,7 @@ class Federation:
 
     def __init__(self, chain, *, agents=10, validators=5):
         self.chain, self.ledger = chain, chain.ledger
+        self.task_id = FIRST_TASK
         self.agents = [make_signer(f"agent {index}") for index in range(agents)]
         self.validators = [make_signer(f"validator {index}") for index in range(validators)]
         self.proposers = [make_signer("orchestrator"), make_signer("proposer")]
@@ -72,36 +73,36 @@ class Federation:
     @property
     def key(self):
         manager = self.ledger.addresses.round_manager
-        return round_key(self.ledger.chain_id, manager, FIRST_TASK, self.number)
+        return round_key(self.ledger.chain_id, manager, self.task_id, self.number)
 
     def found(self, task):
         """Create and fund the task; everybody registers, enrols and endorses."""
         chain, sponsor = self.chain, self.chain.sponsor
         chain.send(c.CreateTask(task), sponsor)
         chain.send(c.Approve(self.ledger.addresses.reward_distributor, PURSE), sponsor)
-        chain.send(c.Fund(FIRST_TASK, Wei(100 * RESERVE)), sponsor)
+        chain.send(c.Fund(self.task_id, Wei(100 * RESERVE)), sponsor)
         for signer, role in self.members:
             equip(chain, signer)
             chain.send(c.Register(role, STAKES[role], hash_text(signer.address)), signer)
-            chain.send(c.Enrol(FIRST_TASK, role), signer)
+            chain.send(c.Enrol(self.task_id, role), signer)
         chain.wait_epochs(3)
         policy = (task.policy_digest, task.initial_state)
         for signer in self.validators[:-1]:
-            chain.send(c.Endorse(FIRST_TASK, *policy), signer, "endorse")
+            chain.send(c.Endorse(self.task_id, *policy), signer, "endorse")
         last = self.validators[-1]
-        signature = chain.sign(last, hash_endorsement(FIRST_TASK, *policy, FOR_EVER))
-        twin = c.EndorseWithSig(last.address, FIRST_TASK, *policy, FOR_EVER, signature)
+        signature = chain.sign(last, hash_endorsement(self.task_id, *policy, FOR_EVER))
+        twin = c.EndorseWithSig(last.address, self.task_id, *policy, FOR_EVER, signature)
         chain.send(twin, sponsor, "endorseWithSig")
 
     def open(self, label=None):
         self.chain.wait(2)
-        self.number = self.chain.send(c.OpenRound(FIRST_TASK), self.chain.sponsor, label).result
+        self.number = self.chain.send(c.OpenRound(self.task_id), self.chain.sponsor, label).result
 
     def submit(self, *labels):
         """Submit for every agent; the first but one by its signature, the last closes."""
         direct, signed, closing = labels or (None, None, None)
         for place, signer in enumerate(self.agents):
-            values = (FIRST_TASK, self.number, hash_text(f"{self.number} {place}"), WEIGHT)
+            values = (self.task_id, self.number, hash_text(f"{self.number} {place}"), WEIGHT)
             if place == 1:
                 signature = self.chain.sign(
                     signer, hash_update(self.key, values[2], WEIGHT, FOR_EVER)
@@ -117,7 +118,7 @@ class Federation:
 
     def attest(self, *labels):
         direct, closing = labels or (None, None)
-        call = c.Attest(FIRST_TASK, self.number, self.get_bitmap())
+        call = c.Attest(self.task_id, self.number, self.get_bitmap())
         for place, signer in enumerate(self.validators):
             label = closing if place == len(self.validators) - 1 else direct
             self.chain.send(call, signer, label)
@@ -128,7 +129,7 @@ class Federation:
             SignedAttestation(signer.address, bitmap, self.chain.sign(signer, struct_hash))
             for signer in signers
         )
-        call = c.AttestBundle(FIRST_TASK, self.number, bundle)
+        call = c.AttestBundle(self.task_id, self.number, bundle)
         self.chain.send(call, self.chain.sponsor, label)
 
     def get_rewards(self):
@@ -142,38 +143,38 @@ class Federation:
         leaves = self.get_rewards()
         aggregate, state = (hash_text(f"{kind} {self.number}") for kind in ("sum", "state"))
         content = Content(aggregate, state, compute_root(leaves), Wei(SHARE * len(leaves)))
-        call = c.Propose(FIRST_TASK, self.number, content)
+        call = c.Propose(self.task_id, self.number, content)
         self.chain.send(call, self.proposers[rank], label)
 
     def build_vote(self, verdict, reason=Reason.NONE, counter=bytes(32)):
-        proposal_id = self.ledger.get_proposal(FIRST_TASK).proposal_id
+        proposal_id = self.ledger.get_proposal(self.task_id).proposal_id
         return Vote(proposal_id, verdict, reason, counter, Bps(9_500))
 
     def vote(self, vote, *labels, voters=4):
         """Vote with so many validators: four of five decide when they agree."""
         direct, closing = labels or (None, None)
-        call = c.CastVote(FIRST_TASK, self.number, vote)
+        call = c.CastVote(self.task_id, self.number, vote)
         for place, signer in enumerate(self.validators[:voters]):
             self.chain.send(call, signer, closing if place == voters - 1 else direct)
 
     def bundle_votes(self, signed, label):
-        attempt = self.ledger.get_ballot(FIRST_TASK).attempt
+        attempt = self.ledger.get_ballot(self.task_id).attempt
         bundle = tuple(
             SignedVote(signer.address, vote, *compact_signature(signature))
             for signer, vote in signed
             for signature in [self.chain.sign(signer, hash_vote(self.key, attempt, vote))]
         )
-        call = c.VoteBundle(FIRST_TASK, self.number, bundle)
+        call = c.VoteBundle(self.task_id, self.number, bundle)
         self.chain.send(call, self.chain.sponsor, label)
 
     def settle(self, label=None):
-        self.chain.send(c.Settle(FIRST_TASK), self.chain.sponsor, label)
+        self.chain.send(c.Settle(self.task_id), self.chain.sponsor, label)
 
     def claim(self, label=None):
         leaves = self.get_rewards()
         for index, payee in enumerate(self.payees):
             proof = compute_proof(leaves, leaves[index])
-            call = c.Claim(FIRST_TASK, self.number, index, payee.address, SHARE, proof)
+            call = c.Claim(self.task_id, self.number, index, payee.address, SHARE, proof)
             self.chain.send(call, payee, label)
 
 

@@ -57,7 +57,8 @@ def task(devnet):
         call(folder, "devnet", "fund", addresses[name], "--tokens", "5000")
     policy = folder / "policy.json"
     policy.write_text(build_policy())
-    lead = ("--orchestrator", addresses["orchestrator-1"], "--max-rounds", str(ROUNDS))
+    lead = ["--orchestrator", addresses["orchestrator-1"], "--max-rounds", str(ROUNDS)]
+    lead += ["--validators", "3"]
     call(folder, "task", "create", "--policy", str(policy), *lead, *key("sponsor"))
     call(folder, "task", "fund", "--amount", "2_000.5", *key("sponsor"))
     for name in DATA:

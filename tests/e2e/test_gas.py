@@ -9,18 +9,23 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.gas_chain import start_gas_chain
+from tests.e2e.gas_draws import DRAWS, measure_draws
 from tests.e2e.gas_scenes import measure_gas
 from tests.e2e.gas_table import (
     BLOCK_LIMIT,
     FILE,
     LIMITS,
+    MISSED,
     TWINS,
     build_document,
+    format_draws,
     format_table,
     get_excesses,
     get_missing,
     get_rises,
+    get_target,
     load_gas,
+    load_verifier_gas,
 )
 
 pytestmark = pytest.mark.anvil
@@ -46,11 +51,15 @@ def read_compiler():
 @pytest.fixture(scope="module")
 def gas(tmp_path_factory):
     """Every action's gas, measured once; also left where the updating tool finds it."""
-    chain = start_gas_chain(tmp_path_factory.mktemp("gas"))
-    try:
-        measured = measure_gas(chain)
-    finally:
-        chain.devnet.stop()
+    measured = load_verifier_gas()
+    for measure in (measure_gas, measure_draws):
+        chain = start_gas_chain(tmp_path_factory.mktemp("gas"))
+        chain.enrich(chain.sponsor)
+        try:
+            measured |= measure(chain)
+        finally:
+            chain.devnet.stop()
+    measured = dict(sorted(measured.items()))
     MEASURED.parent.mkdir(parents=True, exist_ok=True)
     MEASURED.write_text(build_document(read_compiler(), measured))
     return measured
@@ -65,6 +74,17 @@ def test_gas__every_action__below_its_limit(gas, committed):
     print("\n" + format_table(gas, committed["gas"]))
     assert LIMITS.keys() | TWINS.keys() <= gas.keys()
     assert get_excesses(gas) == {}
+
+
+def test_gas__every_draw__beside_other_verifiers(gas):
+    print("\n" + format_draws(gas))
+    assert {f"proveSeats: c = {seats}, 1 proof" for seats in DRAWS} <= gas.keys()
+    assert all(gas[f"proveSeats: c = {seats}, 10 proofs"] < 10 * 151_000 for seats in (9, 21, 32))
+
+
+def test_missed__every_row__is_above_its_target_and_no_slacker_than_measured(gas):
+    for label, bound in MISSED.items():
+        assert get_target(label, gas) < gas[label] == bound, f"{label}: take it off, or set it anew"
 
 
 def test_gas__every_function__measured(gas):
@@ -82,13 +102,15 @@ def test_gas__any_action__fits_a_block(gas):
 
 
 def test_missing__action_left_out__named():
-    labels = {label: 1 for label in load_gas()["gas"] if not label.startswith("settle")}
-    assert get_missing(labels) == ["settle"]
+    labels = {label: 1 for label in load_gas()["gas"] if not label.startswith(("settle", "reveal"))}
+    assert get_missing(labels) == ["reveal", "settle"]
 
 
 def test_excesses__one_gas_above_a_limit__named():
     gas = dict.fromkeys(load_gas()["gas"], 1)
     assert get_excesses(gas) == {}
+    draw = "proveSeats: c = 7, 2 proofs"
+    assert get_excesses(gas | {draw: 115_001}) == {draw: (115_001, 115_000)}
     assert get_excesses(gas | {"submit": 38_001}) == {"submit": (38_001, 38_000)}
     label = "submit: last of the round"
     assert get_excesses(gas | {label: 42_001}) == {label: (42_001, 42_000)}

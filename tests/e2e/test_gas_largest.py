@@ -8,12 +8,14 @@ import pytest
 
 from flchain.chain.proofs.layout import locate
 from flchain.crypto.signing import LocalSigner
-from flchain.protocol.calls import CastVote, Enrol, Register
+from flchain.protocol.calls import Approve, CastVote, Enrol, OpenSeats, ProveSeats, Register
 from flchain.protocol.digests import encode_bitmap
 from flchain.protocol.params import ETHER
 from flchain.protocol.reverts import TaskFull
 from flchain.protocol.types import Outcome, Phase, Reason, Role, Verdict, Wei
 from tests.e2e.gas_chain import FIRST_TASK, WINDOW, build_task, hash_text, start_gas_chain
+from tests.e2e.gas_draws import BUNDLE as MOST_PROOFS
+from tests.e2e.gas_draws import DrawnFederation, build_drawn_task
 from tests.e2e.gas_scenes import STAKES, Federation, equip
 from tests.e2e.gas_table import BLOCK_LIMIT
 
@@ -90,3 +92,48 @@ def test_seats__sixty_fifth_validator__refused(fed, chain):
     chain.send(Register(Role.VALIDATOR, STAKES[Role.VALIDATOR], hash_text("late")), late)
     with pytest.raises(TaskFull):
         chain.send(Enrol(FIRST_TASK, Role.VALIDATOR), late)
+
+
+LARGEST_COMMITTEE = 64
+LAST_STAGE = 3
+
+
+def find_proofs(fed):
+    """Return a proof of every validator for the seed that is on record."""
+    view = fed.ledger.get_draw(fed.task_id)
+    return [fed.compute_win(view.draw, view.seed, place).proof for place in range(VALIDATORS)]
+
+
+def test_largest_committee__every_call__fits_a_block(tmp_path):
+    """Everybody proves a seat in the last stage; nobody votes, and all are punished."""
+    chain = start_gas_chain(tmp_path)
+    try:
+        chain.enrich(chain.sponsor)
+        play_largest_draw(chain)
+    finally:
+        chain.devnet.stop()
+    print(f"\n{chain.gas}")
+    assert chain.gas.keys() >= {"proveSeats", "settle: extended", "settle: void"}
+    assert max(chain.gas.values()) < BLOCK_LIMIT
+
+
+def play_largest_draw(chain):
+    fed = DrawnFederation(chain, FIRST_TASK, LARGEST_COMMITTEE, validators=VALIDATORS)
+    budget = chain.ledger.addresses.reward_distributor
+    chain.send(Approve(budget, Wei(1_000 * ETHER)), chain.sponsor)
+    fed.register()
+    fed.found(build_drawn_task(fed.proposers[0].address, LARGEST_COMMITTEE))
+    chain.wait_epochs(3)
+    fed.reach_seat()
+    fed.fix_seed()
+    chain.send(OpenSeats(FIRST_TASK, fed.number), chain.sponsor, "openSeats")
+    chain.wait(LAST_STAGE * WINDOW)
+    proofs = find_proofs(fed)
+    for start in range(0, VALIDATORS, MOST_PROOFS):
+        part = tuple(proofs[start : start + MOST_PROOFS])
+        chain.send(ProveSeats(FIRST_TASK, fed.number, part), chain.sponsor, "proveSeats")
+    assert len(fed.ledger.get_draw(FIRST_TASK).seats) > LARGEST_COMMITTEE
+    chain.wait(2 * WINDOW)
+    fed.settle("settle: extended")
+    chain.wait(WINDOW)
+    fed.settle("settle: void")

@@ -1,17 +1,30 @@
 """Who takes part in the model test, and what they know."""
 
 import random
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 
 from eth_account import Account
 
-from flchain.chain.spec.state import Book, State
+from flchain.chain.spec.state import Book, Env, State, get_no_hash
 from flchain.crypto.signing import LocalSigner
 from flchain.protocol.calls import Call
 from flchain.protocol.records import Task
 from flchain.protocol.rewards import Reward
-from flchain.protocol.types import Address, Digest, Mode, RoundId, Seconds, TaskId, Timestamp, Wei
+from flchain.protocol.types import (
+    ZERO_DIGEST,
+    Address,
+    Digest,
+    Mode,
+    RoundId,
+    Seconds,
+    TaskId,
+    Timestamp,
+    Wei,
+)
 
+Attempt = tuple[TaskId, RoundId, int]
 Command = tuple[Address, Call]
 """Who sends what."""
 
@@ -27,6 +40,8 @@ FUNDS = Wei(10_000 * ETHER)
 AGENT_STAKE = Wei(10 * ETHER)
 VALIDATOR_STAKE = Wei(20 * ETHER)
 PROPOSER_STAKE = Wei(30 * ETHER)
+KNOWN_HASHES = 256
+"""Blocks whose hash a call can see."""
 EPOCH = Seconds(10)
 UNBONDING = Seconds(300)
 
@@ -64,6 +79,7 @@ def build_task(*, has_token: bool = True, **changes: object) -> Task:
         "max_share_bps": 10_000,
         "participation_bps": 2_500,
         "max_rounds": 50,
+        "committee": 0,
         "submit_window": 60,
         "attest_window": 30,
         "propose_window": 10,
@@ -93,10 +109,20 @@ class Scene:
     time: int
     trees: dict[Digest, tuple[Reward, ...]] = field(default_factory=dict)
     """Leaves of every proposed reward root."""
-    moods: dict[tuple[TaskId, RoundId, int], str] = field(default_factory=dict)
+    moods: dict[Attempt, str] = field(default_factory=dict)
     """How the committee sees each attempt."""
-    silences: dict[tuple[TaskId, RoundId, int], bool] = field(default_factory=dict)
+    silences: dict[Attempt, bool] = field(default_factory=dict)
     """Attempts in which those whose turn it is do not propose."""
+    draw_moods: dict[Attempt, str] = field(default_factory=dict)
+    """Whether anybody reveals the seed of each draw, and who proves seats."""
+    sleepers: dict[Attempt, Address | None] = field(default_factory=dict)
+    """Who does not vote in each attempt."""
+    reports: list[Call] = field(default_factory=list)
+    """Double votes that were reported."""
+    block: int = 0
+    """Number of the pending block."""
+    find_hash: Callable[[int], Digest] = get_no_hash
+    """Finds the hash of a block that the chain has."""
 
     @property
     def now(self) -> Timestamp:
@@ -105,6 +131,34 @@ class Scene:
     @property
     def has_token(self) -> bool:
         return self.state.config.has_token
+
+    def fork(self, seed: int) -> "Scene":
+        """Return a scene that starts here and goes its own way."""
+        return replace(
+            self,
+            rng=random.Random(seed),
+            state=deepcopy(self.state),
+            trees=dict(self.trees),
+            moods=dict(self.moods),
+            silences=dict(self.silences),
+            draw_moods=dict(self.draw_moods),
+            sleepers=dict(self.sleepers),
+            reports=list(self.reports),
+        )
+
+    def get_env(self, sender: Address) -> Env:
+        """Return what a call of `sender` in the pending block sees."""
+        return Env(sender, self.now, self.block, self.get_block_hash)
+
+    def get_block_hash(self, number: int) -> Digest:
+        """Return what BLOCKHASH gives in the pending block."""
+        is_known = self.block - KNOWN_HASHES <= number < self.block
+        return self.find_hash(number) if is_known else ZERO_DIGEST
+
+    def get_attempt(self, task_id: TaskId) -> Attempt:
+        """Return the newest attempt of a task."""
+        book = self.get_book(task_id)
+        return task_id, book.round.round, book.ballot.attempt
 
     def draw_digest(self) -> Digest:
         """Return 32 bytes that were never drawn before."""

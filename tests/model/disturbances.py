@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from flchain.chain.spec.agents import is_eligible
+from flchain.chain.spec.rewards import get_budget
 from flchain.chain.spec.rounds import get_phase
 from flchain.chain.spec.tasks import is_enrolled, is_inactive_validator
 from flchain.protocol import calls, reserved
@@ -10,6 +11,25 @@ from flchain.protocol.calls import Call
 from flchain.protocol.records import Member
 from flchain.protocol.types import Address, Bps, Phase, Role, RoundId, Seconds, TaskId, Wei
 from tests.model.actors import ADDRESSES, ETHER, FUNDS, Command, Scene, build_task
+from tests.model.draw_disturbances import (
+    announce_recovery,
+    audit_vote,
+    cancel_recovery,
+    execute_recovery,
+    open_seats,
+    prove_seats,
+    prove_too_early,
+    recover,
+    refresh_draw_key,
+    register_with_key,
+    replace_validator,
+    report_double_vote,
+    report_earlier_vote,
+    reveal_seed,
+    rotate_key,
+    set_guardian,
+    start_seed,
+)
 from tests.model.picks import MAX_UINT96, pick_amount, pick_digest, pick_role
 from tests.model.round_disturbances import (
     attest,
@@ -128,6 +148,17 @@ def create_task(scene: Scene) -> Call:
     return calls.CreateTask(build_task(has_token=scene.has_token, **changes))
 
 
+def open_poor(scene: Scene) -> Command | None:
+    """Open a round of a task whose budget does not cover it."""
+    poor = [
+        task_id
+        for task_id, book in scene.state.books.items()
+        if get_budget(scene.state, task_id).available < book.task.round_reserve
+        and not book.is_closed
+    ]
+    return (scene.pick_actor(), calls.OpenRound(poor[0])) if poor else None
+
+
 def close_task(scene: Scene) -> Command | None:
     """Close the newest task, or try to; the first is wanted for better things."""
     task_id = TaskId(len(scene.state.books))
@@ -193,6 +224,8 @@ def call_reserved(scene: Scene) -> Call:
             reserved.LockBond(agent, amount),
             reserved.ReleaseBond(agent, amount),
             reserved.SlashBond(agent, amount),
+            reserved.PunishOffence(agent, scene.pick_actor()),
+            reserved.PunishSilence(agent),
             reserved.PublishInitial(task_id, digest),
             reserved.PublishVersion(task_id, number, digest, digest),
             reserved.Reserve(task_id, amount),
@@ -220,16 +253,48 @@ BETWEEN_ROUNDS: tuple[Draw, ...] = (
     at_random(sweep),
     permit,
     dismiss,
+    recover,
+    recover,
+    refresh_draw_key,
+    audit_vote,
+    audit_vote,
+    open_poor,
 )
 MEDDLING: dict[Phase, tuple[Draw, ...]] = {
     Phase.SUBMIT: (submit,),
     Phase.ATTEST: (attest, attest, at_random(attest_bundle)),
     Phase.PROPOSE: (propose, propose, propose_as_validator),
-    Phase.VOTE: (vote, vote, vote, at_random(vote_bundle), drop_out, drop_out, drop_out),
+    Phase.SEAT: (open_seats, *[prove_seats] * 4, prove_too_early, start_seed, reveal_seed),
+    Phase.VOTE: (
+        audit_vote,
+        vote,
+        vote,
+        vote,
+        at_random(vote_bundle),
+        drop_out,
+        drop_out,
+        drop_out,
+    ),
 }
 GROUPS: list[tuple[int, tuple[Draw, ...]]] = [
     (8, (register, register_with_permit, increase_stake, retire, withdraw)),
     (2, (set_allowed, set_suspended)),
+    (
+        4,
+        (
+            register_with_key,
+            rotate_key,
+            set_guardian,
+            announce_recovery,
+            recover,
+            cancel_recovery,
+            execute_recovery,
+            refresh_draw_key,
+            replace_validator,
+        ),
+    ),
+    (4, (report_double_vote, *[report_earlier_vote] * 3, audit_vote, audit_vote)),
+    (2, (open_seats, prove_seats, start_seed, reveal_seed)),
     (
         5,
         (

@@ -8,7 +8,7 @@ MAX_UINT96 = Wei(2**96 - 1)
 
 def pick_digest(scene: Scene) -> Digest:
     """Return a digest: new, zero, or one that was used before."""
-    used = sorted(scene.state.used_keys)
+    used = sorted(scene.state.keys)
     if used and scene.rng.random() < 0.4:
         return scene.rng.choice(used)
     return scene.rng.choice([scene.draw_digest(), scene.draw_digest(), ZERO_DIGEST])

@@ -1,9 +1,10 @@
 """The next useful step of a task: what honest participants would do."""
 
 from flchain.chain.spec import rewards, rounds, tasks, token
-from flchain.chain.spec.agents import compute_required_stake, get_agent
+from flchain.chain.spec.agents import compute_required_stake, get_agent, get_draw_key
 from flchain.chain.spec.proposals import get_rank_holder
 from flchain.chain.spec.state import Book, get_round_key
+from flchain.chain.spec.votes import get_weight
 from flchain.crypto.merkle import compute_proof, compute_root
 from flchain.protocol import calls
 from flchain.protocol.digests import encode_bitmap, reward_leaf
@@ -11,6 +12,7 @@ from flchain.protocol.records import Content, Member, Vote
 from flchain.protocol.rewards import Reward
 from flchain.protocol.types import (
     ZERO_ADDRESS,
+    ZERO_DIGEST,
     Address,
     Bps,
     Digest,
@@ -22,8 +24,10 @@ from flchain.protocol.types import (
     Verdict,
     Wei,
 )
-from tests.model.actors import ADDRESSES, FUNDS, NAME_OF, ROLES, Command, Scene, build_task
+from tests.model.actors import ADDRESSES, ETHER, FUNDS, NAME_OF, ROLES, Command, Scene, build_task
+from tests.model.drawing import seat
 from tests.model.signed import sign_attestation, sign_permit, sign_vote
+from tests.model.vrf_keys import find_new_key, prove_possession
 
 MOODS = ("approve",) * 10 + ("worse",) * 3 + ("wrong",) * 3 + ("missing",) * 2 + ("mixed",) * 2
 
@@ -32,7 +36,11 @@ def draw_progress(scene: Scene) -> Command | None:
     """Return a step that the rules allow now, or None if the time must pass first."""
     if not scene.state.books:
         return ADDRESSES["treasury"], calls.CreateTask(build_task(has_token=scene.has_token))
-    task_id = scene.pick_task()
+    return step_forward(scene, scene.pick_task())
+
+
+def step_forward(scene: Scene, task_id: TaskId) -> Command | None:
+    """Return a step of one task that the rules allow now."""
     phase = rounds.get_phase(scene.state, task_id, scene.now)
     steps = {
         Phase.NONE: prepare,
@@ -40,6 +48,7 @@ def draw_progress(scene: Scene) -> Command | None:
         Phase.SUBMIT: submit,
         Phase.ATTEST: attest,
         Phase.PROPOSE: propose,
+        Phase.SEAT: seat,
         Phase.VOTE: vote,
         Phase.SETTLE: settle,
     }
@@ -63,7 +72,7 @@ def find_lacking(scene: Scene, task_id: TaskId) -> list[Command]:
             steps += find_steps_of(scene, task_id, address, role)
     available = rewards.get_budget(scene.state, task_id).available
     if scene.has_token and available < book.task.round_reserve:
-        steps += [fund(scene, task_id)] * 3
+        steps += [fund(scene, task_id)] * 2
     return steps
 
 
@@ -75,6 +84,8 @@ def find_steps_of(scene: Scene, task_id: TaskId, address: Address, role: int) ->
         return [(ADDRESSES["governance"], calls.SetSuspended(address, suspended=False))]
     if record.roles == 0:
         return [register(scene, address, role)]
+    if role == Role.VALIDATOR and (repair := find_repair(scene, task_id, address)):
+        return [repair]
     if not tasks.is_enrolled(member):
         is_full = tasks.count_enrolled(book, role) >= book.task.max_agents
         return [] if is_full and role == Role.AGENT else [(address, calls.Enrol(task_id, role))]
@@ -84,17 +95,45 @@ def find_steps_of(scene: Scene, task_id: TaskId, address: Address, role: int) ->
     return []
 
 
+def find_repair(scene: Scene, task_id: TaskId, address: Address) -> Command | None:
+    """Return what a validator should do about its stake or its key, if anything."""
+    book, record = scene.get_book(task_id), get_agent(scene.state, address)
+    needed = Wei(compute_required_stake(scene.state.config, record.roles))
+    if record.stake < needed:
+        return add_stake(scene, address, Wei(needed - record.stake))
+    if not book.task.committee:
+        return None
+    digest, _ = get_draw_key(scene.state, address)
+    if digest == ZERO_DIGEST:
+        owner = find_new_key(scene.state, address)
+        return address, calls.RotateKey(*prove_possession(scene, address, owner))
+    member = book.members.get(address, Member())
+    known = book.draw_keys.get(member.place)
+    is_stale = tasks.is_enrolled(member) and known is not None and known.key_hash != digest[:20]
+    is_wanted = is_stale and scene.rng.random() < 0.3
+    return (scene.pick_actor(), calls.RefreshDrawKey(task_id, address)) if is_wanted else None
+
+
+def add_stake(scene: Scene, address: Address, amount: Wei) -> Command:
+    """Return what brings a stake that was slashed back to what is needed."""
+    registry = scene.state.config.addresses.agent_registry
+    if token.get_allowance(scene.state, address, registry) >= amount:
+        return address, calls.IncreaseStake(amount)
+    return address, calls.Approve(registry, FUNDS)
+
+
 def register(scene: Scene, address: Address, role: int) -> Command:
     """Return what brings an actor to a registration: allowance, allow-list or the call."""
     registry = scene.state.config.addresses.agent_registry
     if not scene.has_token:
         if address in scene.state.allowed:
-            return address, calls.Register(role, Wei(0), scene.draw_digest())
+            return enter(scene, address, role, Wei(0))
         return ADDRESSES["governance"], calls.SetAllowed(address, allowed=True)
-    stake = Wei(compute_required_stake(scene.state.config, role) + scene.rng.choice([0, 0, 7]))
+    more = scene.rng.choice([0, 0, 0, 7, 7 * ETHER])
+    stake = Wei(compute_required_stake(scene.state.config, role) + more)
     keys = scene.draw_digest()
     if token.get_allowance(scene.state, address, registry) >= stake:
-        return address, calls.Register(role, stake, keys)
+        return enter(scene, address, role, stake)
     permit = sign_permit(scene, address, registry, stake)
     if scene.rng.random() < 0.4:
         deadline, v, r, s = permit.deadline, permit.v, permit.r, permit.s
@@ -104,10 +143,18 @@ def register(scene: Scene, address: Address, role: int) -> Command:
     return address, calls.Approve(registry, scene.rng.choice([stake, FUNDS, Wei(token.UNLIMITED)]))
 
 
+def enter(scene: Scene, address: Address, role: int, stake: Wei) -> Command:
+    """Return a registration, of most validators with a VRF key."""
+    if role != Role.VALIDATOR or scene.rng.random() < 0.2:
+        return address, calls.Register(role, stake, scene.draw_digest())
+    proven = prove_possession(scene, address, find_new_key(scene.state, address))
+    return address, calls.RegisterWithKey(role, stake, *proven)
+
+
 def fund(scene: Scene, task_id: TaskId) -> Command:
     """Return a funding, or the approval that it needs."""
     treasury, distributor = ADDRESSES["treasury"], scene.state.config.addresses.reward_distributor
-    amount = Wei(scene.rng.choice([1_000, 1_000, 1_500, 10_000]))
+    amount = Wei(scene.rng.choice([1_000, 1_000, 1_500, 1_500, 10_000]))
     if token.get_allowance(scene.state, treasury, distributor) < amount:
         return treasury, calls.Approve(distributor, Wei(10**6))
     return treasury, calls.Fund(task_id, amount)
@@ -217,7 +264,7 @@ def propose(scene: Scene, task_id: TaskId) -> Command | None:
     book = scene.get_book(task_id)
     rank = rounds.get_rank(book, scene.now)
     holder = get_rank_holder(scene.state.config, book, task_id, rank)
-    attempt = (task_id, book.round.round, book.ballot.attempt)
+    attempt = scene.get_attempt(task_id)
     if holder != ZERO_ADDRESS and scene.silences.setdefault(attempt, scene.rng.random() < 0.2):
         return None
     active = [
@@ -250,11 +297,7 @@ def build_proposal(scene: Scene, task_id: TaskId) -> calls.Propose:
 def vote(scene: Scene, task_id: TaskId) -> Command | None:
     """Let validators vote in the committee's mood, one by one or in a bundle."""
     book = scene.get_book(task_id)
-    waiting = [
-        address
-        for address in find_seats(scene, book)
-        if address not in book.votes and address != book.proposal.proposer
-    ]
+    waiting = find_voters(scene, task_id)
     if not waiting:
         return None
     number = book.round.round
@@ -268,11 +311,20 @@ def vote(scene: Scene, task_id: TaskId) -> Command | None:
     return scene.rng.choice(waiting), calls.CastVote(task_id, number, build_vote(scene, task_id))
 
 
+def find_voters(scene: Scene, task_id: TaskId) -> list[Address]:
+    """Return who may vote still and wants to; in some attempts somebody keeps silent."""
+    book = scene.get_book(task_id)
+    seats = [address for address in find_seats(scene, book) if get_weight(book, address)]
+    sleeper = scene.rng.choice(seats) if seats and scene.rng.random() < 0.2 else None
+    asleep = scene.sleepers.setdefault(scene.get_attempt(task_id), sleeper)
+    out = {*book.votes, book.proposal.proposer, asleep}
+    return [address for address in seats if address not in out]
+
+
 def build_vote(scene: Scene, task_id: TaskId) -> Vote:
     """Return a vote in the mood of this attempt."""
     book, rng = scene.get_book(task_id), scene.rng
-    attempt = (task_id, book.round.round, book.ballot.attempt)
-    mood = scene.moods.setdefault(attempt, rng.choice(MOODS))
+    mood = scene.moods.setdefault(scene.get_attempt(task_id), rng.choice(MOODS))
     if mood == "mixed":
         mood = rng.choice(MOODS[:-2])
     identity, quality = book.proposal.proposal_id, Bps(rng.randint(0, 10_000))

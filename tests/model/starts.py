@@ -3,21 +3,33 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from flchain.chain.spec.rounds import get_phase
 from flchain.protocol import calls
 from flchain.protocol.digests import encode_bitmap
 from flchain.protocol.records import Vote
-from flchain.protocol.types import RoundId, TaskId, Verdict, Wei
-from tests.model.actors import ADDRESSES, FUNDS, NAMES, Command, Scene, build_task
-from tests.model.progress import build_proposal, find_lacking
+from flchain.protocol.types import Phase, RoundId, TaskId, Verdict, Wei
+from tests.model.actors import ADDRESSES, AGENT_STAKE, FUNDS, NAMES, Command, Scene, build_task
+from tests.model.drawing import build_claim, fix_seed
+from tests.model.progress import build_proposal, find_lacking, step_forward
 
 READY_TASKS: tuple[dict[str, object], ...] = (
     {},
     {"max_rounds": 1, "min_survivors": 2, "min_agents": 2},
     {"proposal_bond": Wei(0), "propose_ranks": 2, "max_attempts": 3, "open_delay": 0},
 )
+DRAWN_TASKS: tuple[dict[str, object], ...] = (
+    {"committee": 3, "seat_window": 4, "min_validators": 4},
+    {"committee": 7, "seat_window": 4, "min_validators": 4, "max_rounds": 1},
+    {},
+)
+LONELY_TASKS: tuple[dict[str, object], ...] = (
+    {"committee": 1, "seat_window": 6, "min_validators": 2, "max_attempts": 1},
+    {"committee": 7, "seat_window": 4, "min_validators": 4},
+)
 ACTIVATION = 30
 """Seconds after which whoever has enrolled is active."""
 SILENT_ROUNDS = 3
+MOST_STEPS = 400
 PROPOSERS = {ADDRESSES[name] for name in ("orchestrator", "p1", "p2")}
 
 
@@ -25,20 +37,33 @@ PROPOSERS = {ADDRESSES[name] for name in ("orchestrator", "p1", "p2")}
 class Start:
     """A deployment with or without a token.
 
-    One that is ready has tasks with active members and budgets; in one with a silent
-    validator, v4 has missed three votes that ran out, and may be dismissed.
+    One that is ready has tasks with active members and budgets. In one with a silent validator,
+    v4 has missed three votes that ran out, or three in which it was the committee, and may be
+    dismissed. One that is seated is in SEAT, and a draw with a committee came before.
     """
 
     has_token: bool
-    is_ready: bool
+    tasks: tuple[dict[str, object], ...] = ()
     has_silent: bool = False
+    is_seated: bool = False
+
+    def __hash__(self) -> int:
+        return hash(f"{self}")
 
 
-FRESH, READY = Start(has_token=True, is_ready=False), Start(has_token=True, is_ready=True)
-LISTED, LISTED_READY = Start(has_token=False, is_ready=False), Start(has_token=False, is_ready=True)
-SILENT = Start(has_token=True, is_ready=True, has_silent=True)
-STARTS = (READY, FRESH, READY, LISTED_READY, READY, LISTED, READY, SILENT)
-"""One sequence in eight starts at each."""
+FRESH, LISTED = Start(has_token=True), Start(has_token=False)
+READY = Start(has_token=True, tasks=READY_TASKS)
+LISTED_READY = Start(has_token=False, tasks=READY_TASKS)
+DRAWN = Start(has_token=True, tasks=DRAWN_TASKS)
+SEATED = Start(has_token=True, tasks=DRAWN_TASKS, is_seated=True)
+LISTED_DRAWN = Start(has_token=False, tasks=DRAWN_TASKS)
+SILENT = Start(has_token=True, tasks=READY_TASKS, has_silent=True)
+LONELY = Start(has_token=True, tasks=LONELY_TASKS, has_silent=True)
+STARTS = (
+    *(READY, FRESH, SEATED, LISTED_READY, DRAWN, LISTED),
+    *(READY, SILENT, SEATED, LONELY, LISTED_DRAWN, SEATED),
+)
+"""One sequence in twelve starts at each."""
 
 
 def get_preparation(scene: Scene, start: Start) -> Iterator[Command]:
@@ -50,17 +75,24 @@ def get_preparation(scene: Scene, start: Start) -> Iterator[Command]:
     if start.has_token:
         for name in NAMES[1:]:
             yield treasury, calls.Transfer(ADDRESSES[name], FUNDS)
-    if start.is_ready:
-        for changes in READY_TASKS:
-            yield treasury, calls.CreateTask(build_task(has_token=start.has_token, **changes))
-        for task_id in scene.state.books:
-            yield from _fill(scene, task_id)
-        scene.time += ACTIVATION
+    for changes in start.tasks:
+        yield treasury, calls.CreateTask(build_task(has_token=start.has_token, **changes))
+    for task_id in scene.state.books:
+        yield from _fill(scene, task_id)
+    scene.time += ACTIVATION
+    if start.is_seated:
+        yield from _reach_second_draw(scene)
     if start.has_silent:
+        # A penalty must not take its stake below what is needed.
+        yield ADDRESSES["v4"], calls.Approve(scene.state.config.addresses.agent_registry, FUNDS)
+        yield ADDRESSES["v4"], calls.IncreaseStake(AGENT_STAKE)
         for number in range(1, SILENT_ROUNDS + 1):
             # Two silent votes are not enough.
             yield ADDRESSES["stranger"], calls.Dismiss(TaskId(1), ADDRESSES["v4"])
-            yield from _run_silent_round(scene, RoundId(number))
+            is_drawn = start.tasks == LONELY_TASKS
+            yield from (_run_lonely_round if is_drawn else _run_silent_round)(
+                scene, RoundId(number)
+            )
 
 
 def _fill(scene: Scene, task_id: TaskId) -> Iterator[Command]:
@@ -72,9 +104,34 @@ def _fill(scene: Scene, task_id: TaskId) -> Iterator[Command]:
         yield wanted[0]
 
 
+def _reach_second_draw(scene: Scene) -> Iterator[Command]:
+    """Do what honest participants would until the second draw's proposal is on record."""
+    task_id = TaskId(1)
+    book = scene.get_book(task_id)
+    for _ in range(MOST_STEPS):
+        if get_phase(scene.state, task_id, scene.now) == Phase.SEAT and book.draw.beacons:
+            return
+        # What is sent instead gives the chain another block.
+        idle = ADDRESSES["treasury"], calls.Transfer(ADDRESSES["v1"], Wei(1))
+        yield step_forward(scene, task_id) or idle
+        scene.time += 1
+    raise AssertionError("the second draw did not come")
+
+
 def _run_silent_round(scene: Scene, number: RoundId) -> Iterator[Command]:
     """Finalise a round whose vote is undecided until its window runs out, v4 silent."""
     task_id, task = TaskId(1), scene.get_book(TaskId(1)).task
+    yield from _reach_proposal(scene, number)
+    proposal_id = scene.get_book(task_id).proposal.proposal_id
+    for name, verdict in (("v1", Verdict.APPROVE), ("v2", Verdict.WORSE), ("v3", Verdict.WORSE)):
+        yield ADDRESSES[name], calls.CastVote(task_id, number, Vote(proposal_id, verdict))
+    scene.time += task.vote_window
+    yield ADDRESSES["stranger"], calls.Settle(task_id)
+
+
+def _reach_proposal(scene: Scene, number: RoundId) -> Iterator[Command]:
+    task_id, task = TaskId(1), scene.get_book(TaskId(1)).task
+    scene.time = max(scene.time, scene.get_book(task_id).next_open_at)
     yield ADDRESSES["stranger"], calls.OpenRound(task_id)
     yield ADDRESSES["a1"], calls.Submit(task_id, number, scene.draw_digest(), 1)
     scene.time += task.submit_window
@@ -82,8 +139,22 @@ def _run_silent_round(scene: Scene, number: RoundId) -> Iterator[Command]:
         yield ADDRESSES[name], calls.Attest(task_id, number, encode_bitmap({0}, 1))
     scene.time += task.attest_window
     yield ADDRESSES["orchestrator"], build_proposal(scene, task_id)
-    proposal_id = scene.get_book(task_id).proposal.proposal_id
-    for name, verdict in (("v1", Verdict.APPROVE), ("v2", Verdict.WORSE), ("v3", Verdict.WORSE)):
-        yield ADDRESSES[name], calls.CastVote(task_id, number, Vote(proposal_id, verdict))
-    scene.time += task.vote_window
-    yield ADDRESSES["stranger"], calls.Settle(task_id)
+
+
+def _run_lonely_round(scene: Scene, number: RoundId) -> Iterator[Command]:
+    """Seat v4 alone, as nobody else proves a seat, and let it be silent to the end."""
+    stranger, task_id = ADDRESSES["stranger"], TaskId(1)
+    task = scene.get_book(task_id).task
+    yield from _reach_proposal(scene, number)
+    yield ADDRESSES["treasury"], calls.Transfer(ADDRESSES["v4"], Wei(1))
+    yield fix_seed(scene, task_id) or (stranger, calls.StartSeed(task_id))
+    yield stranger, calls.OpenSeats(task_id, number)
+    scene.time += 3 * task.seat_window
+    place = scene.get_book(task_id).members[ADDRESSES["v4"]].place
+    claim = build_claim(scene, task_id, place)
+    assert claim is not None
+    yield stranger, calls.ProveSeats(task_id, number, (claim,))
+    for _ in range(2):
+        scene.time = scene.get_book(task_id).ballot.vote_close
+        yield stranger, calls.Settle(task_id)
+    scene.time += ACTIVATION

@@ -35,6 +35,9 @@ BROKEN_TASKS: tuple[dict[str, object], ...] = (
     {"unmask_window": 1},
     {"forced_window": 1},
     {"seat_window": 1},
+    {"committee": 3},
+    {"committee": 3, "seat_window": 4, "min_validators": 3},
+    {"committee": 65, "seat_window": 4, "min_validators": 64},
     {"mode": Mode.SECURE},
     {"policy_digest": ZERO_DIGEST},
     {"initial_state": ZERO_DIGEST},
@@ -43,6 +46,7 @@ TOO_LARGE: tuple[dict[str, object], ...] = (
     {"coordinate_bound": 2**31 // 24 + 1},
     {"coordinate_bound": 2**32 - 1, "max_agents": 1024, "w_max": 255},
     {"vote_window": 38},
+    {"committee": 3, "seat_window": 6, "min_validators": 4},
     {"submit_window": 2**32 - 1, "vote_window": 2**32 - 1},
 )
 SOUND_TASKS: tuple[dict[str, object], ...] = (
@@ -56,6 +60,8 @@ SOUND_TASKS: tuple[dict[str, object], ...] = (
     {"claim_delay": 0, "claim_window": 10, "round_reserve": Wei(0)},
     {"coordinate_bound": 2**31 // 24, "max_rounds": 2**24 - 1},
     {"vote_window": 37},
+    {"committee": 1, "seat_window": 5, "min_validators": 2},
+    {"committee": 64, "seat_window": 1, "min_validators": 4},
     {"orchestrator": ADDRESSES["a1"], "max_agents": 1},
     {"orchestrator": ADDRESSES["v1"], "propose_ranks": 2},
 )

@@ -1,23 +1,37 @@
 """Every view of the contracts, with what the specification answers to it."""
 
 from collections.abc import Callable
+from dataclasses import astuple
 from functools import partial
 from typing import Any
 
-from flchain.chain.spec import agents, models, proposals, rewards, rounds, tasks, token, votes
+from flchain.chain.spec import (
+    agents,
+    draws,
+    keys,
+    models,
+    proposals,
+    rewards,
+    rounds,
+    seeds,
+    tasks,
+    token,
+    votes,
+)
 from flchain.chain.spec.agents import BURN_ADDRESS
 from flchain.chain.spec.signatures import get_nonce
 from flchain.chain.spec.state import State, get_book, get_round_key
 from flchain.protocol.digests import LANES, pack_bits
 from flchain.protocol.reverts import Revert
-from flchain.protocol.types import Address, RoundId, TaskId, Timestamp, Version
-from tests.model.actors import ADDRESSES
+from flchain.protocol.types import ZERO_ADDRESS, Address, RoundId, TaskId, Timestamp, Version
+from tests.model.actors import ADDRESSES, Scene
 from tests.model.contracts import Answer, View, flatten
 
 Question = tuple[View, Callable[[], Any]]
 """A view and the specification's answer to it."""
 MANAGER, REGISTRY, REWARDS = "RoundManager", "AgentRegistry", "RewardDistributor"
-MODELS, TOKEN = "ModelRegistry", "LocalToken"
+MODELS, TOKEN, SEEDS = "ModelRegistry", "LocalToken", "ChainSeeds"
+PLACES = range(64)
 
 
 def answer(question: Question) -> Answer:
@@ -53,17 +67,21 @@ def ask_about_task(state: State, task_id: TaskId, time: Timestamp) -> list[Quest
         ask(MANAGER, "getSubmissions", here, getattr, book, "submissions"),
         ask(MANAGER, "getSurvivors", here, tuple, (words, len(survivors))),
         ask(REWARDS, "getBudget", here, rewards.get_budget, state, task_id),
+        ask(MANAGER, "getDraw", here, draws.get_draw, state, task_id),
+        ask(MANAGER, "getTotalWeight", here, draws.get_total_weight, state, task_id),
     ]
 
 
-def ask_about_all(state: State, time: Timestamp) -> list[Question]:
+def ask_about_all(scene: Scene) -> list[Question]:
     """Return every question, about every task, actor and round."""
+    state, time = scene.state, scene.now
     questions = [ask(MANAGER, "taskCount", (), len, state.books)]
     for address in ADDRESSES.values():
         questions += _ask_about_actor(state, address)
     for task_id in (*state.books, TaskId(len(state.books) + 1)):
         questions += ask_about_task(state, task_id, time)
         questions += _ask_more_about_task(state, task_id, time)
+        questions += _ask_about_draws(scene, task_id)
     for task_id, number in state.distributions:
         questions += _ask_about_rewards(state, task_id, number)
     return questions
@@ -76,6 +94,9 @@ def _ask_about_actor(state: State, address: Address) -> list[Question]:
         ask(REGISTRY, "getAgent", here, agents.get_agent, state, address),
         ask(REGISTRY, "isAllowed", here, state.allowed.__contains__, address),
         ask(REGISTRY, "nonces", here, get_nonce, state, registry, address),
+        ask(REGISTRY, "getDrawKey", here, agents.get_draw_key, state, address),
+        ask(REGISTRY, "getGuardian", here, keys.get_guardian, state, address),
+        ask(REGISTRY, "getRecovery", here, keys.get_recovery, state, address),
     ]
     for role in (0, 1, 2, 4, 7):
         required, asked = agents.compute_required_stake, (address, role)
@@ -129,6 +150,20 @@ def _ask_more_about_task(state: State, task_id: TaskId, time: Timestamp) -> list
     return questions + [
         ask(MANAGER, "getMember", (task_id, address), tasks.get_member, state, task_id, address)
         for address in ADDRESSES.values()
+    ]
+
+
+def _ask_about_draws(scene: Scene, task_id: TaskId) -> list[Question]:
+    state, draw = scene.state, get_book(scene.state, task_id).draw
+    named = (task_id, astuple(draw))
+    env, message = scene.get_env(ZERO_ADDRESS), seeds.get_beacon_message
+    is_drawn = get_book(state, task_id).task.committee != 0
+    return [
+        ask(SEEDS, "getSeed", named, seeds.get_seed, state, task_id, draw),
+        ask(SEEDS, "beaconMessage", named, message, state, env, task_id),
+    ] + [
+        ask(MANAGER, "getDrawKey", (task_id, place), draws.get_draw_key, state, task_id, place)
+        for place in (PLACES if is_drawn else PLACES[::63])
     ]
 
 

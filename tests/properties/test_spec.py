@@ -18,7 +18,14 @@ from flchain.chain.spec.state import Env, State
 from flchain.chain.spec.tasks import is_enrolled
 from flchain.chain.spec.transition import process
 from flchain.chain.spec.votes import get_ballot
-from flchain.protocol.events import AgentSlashed, ModelPublished, ProposalVoided
+from flchain.protocol.events import (
+    AgentSlashed,
+    ModelPublished,
+    OffencePunished,
+    ProposalVoided,
+    RoundSettled,
+    SeatsReplaced,
+)
 from flchain.protocol.params import NetworkParams
 from flchain.protocol.reverts import Revert
 from flchain.protocol.types import Outcome, Phase, Role
@@ -151,6 +158,13 @@ def test_places__any_sequence__are_never_shared(seed):
             assert [line[place] for place in sorted(line)] == book.proposers
 
 
+def is_cause(event):
+    """Return whether somebody may be slashed for what an event says."""
+    is_proven_wrong = isinstance(event, ProposalVoided) and event.is_proven_wrong
+    is_silent = isinstance(event, SeatsReplaced | ProposalVoided | RoundSettled)
+    return is_proven_wrong or is_silent or isinstance(event, OffencePunished)
+
+
 @given(seed=SEEDS, place=st.sampled_from([READY_SCENE, LISTED_SCENE]))
 @settings(max_examples=20)
 def test_slash_and_versions__any_sequence__have_their_only_causes(seed, place):
@@ -158,7 +172,7 @@ def test_slash_and_versions__any_sequence__have_their_only_causes(seed, place):
     for scene, events in play(place, seed):
         for event in events or ():
             if isinstance(event, AgentSlashed):
-                assert any(isinstance(e, ProposalVoided) and e.is_proven_wrong for e in events)
+                assert any(is_cause(one) for one in events)
             if isinstance(event, ModelPublished) and event.version:
                 assert scene.state.books[event.task_id].round.outcome == Outcome.FINALIZED
         for task_id, digests in scene.state.versions.items():

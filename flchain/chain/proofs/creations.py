@@ -138,6 +138,8 @@ def _verify_wiring(arguments: Mapping[str, Mapping[str, Any]], addresses: Addres
         ("RoundManager", "agents"): addresses.agent_registry,
         ("RoundManager", "models"): addresses.model_registry,
         ("RoundManager", "rewards"): addresses.reward_distributor,
+        ("RoundManager", "seeds"): addresses.seed_source,
+        ("ChainSeeds", "manager"): addresses.round_manager,
         ("ModelRegistry", "roundManager"): addresses.round_manager,
         ("RewardDistributor", "token"): addresses.token,
         ("RewardDistributor", "roundManager"): addresses.round_manager,

@@ -10,8 +10,10 @@ from typing import Any
 
 from flchain.chain.contracts import flatten, get_function
 from flchain.chain.memory import MemoryLedger
+from flchain.chain.proofs.draw_traces import Weights
 from flchain.chain.proofs.layout import encode_text, locate, locate_items, pack
 from flchain.chain.proofs.traces import Pending, Traces
+from flchain.chain.spec.committees import pack_committee
 from flchain.chain.spec.state import Book, State
 from flchain.protocol.eip712 import TOKEN_NAME
 from flchain.protocol.records import Ballot
@@ -26,11 +28,13 @@ _COUNT_SHIFT = 240
 # RoundManager: `_book` is at slot 2, after EIP-712's two strings.
 _TASK_COUNT, _PAGES = 2, 3
 # AgentRegistry, after EIP-712's two strings.
-_NONCES, _AGENTS, _USED_KEYS, _ALLOWED = 2, 3, 4, 5
+_NONCES, _AGENTS, _KEYS, _ALLOWED, _GUARDIANS, _RECOVERIES = 2, 3, 4, 5, 6, 7
 # ModelRegistry.
 _LATEST, _DIGESTS = 0, 1
 # RewardDistributor.
 _BUDGETS, _DISTRIBUTIONS, _CLAIMED = 0, 1, 2
+# ChainSeeds.
+_SEEDS, _LAST_SEEDS = 0, 1
 # LocalToken: ERC20's five, EIP-712's two strings, Nonces.
 _BALANCES, _ALLOWANCES, _SUPPLY, _NAME, _SYMBOL, _TOKEN_NONCES = 0, 1, 2, 3, 4, 7
 
@@ -40,16 +44,18 @@ _ABSENCE, _PROPOSERS, _POPULATIONS, _MEMBERS, _COUNTERS, _ATTESTED, _REJECTS = (
     *(14, 17, 18, 19, 20),
     *(21, 22),
 )
-_TERMS = 23
+_TERMS, _DRAW, _SEED, _COMMITTEE, _WEIGHTS = 23, 24, 25, 26, 27
+_SEATS, _DRAW_KEYS, _HOLDERS, _OFFENCES, _AUDITS = 28, 29, 30, 31, 32
 _TERMS_TYPES = ("uint96", "uint96", "uint32", "uint32")
 _POPULATION_TYPES = ("uint16", "uint32", "uint16", "uint32", "uint16", "uint64")
 _ABSENCE_TYPES = ("uint32", "uint64")
+_WEIGHTS_TYPES = ("uint40", "uint32", "uint40", "uint32", "uint40", "uint40")
 _BALLOT_BYTES = (
     *("cast", "approvals", "worse", "missing", "top_reject", "reject_kinds"),
     *("attempt", "start_rank", "rank", "is_live", "is_extended"),
 )
-"""Members of a ballot's word from the lowest byte, one byte each; two times and seats follow."""
-_BALLOT_TIMES = ("vote_close", "propose_open")
+"""Members of a ballot's word from the lowest byte, one byte each; two times and places follow."""
+_BALLOT_TIMES = ("vote_close", "opened_at")
 _TIME_BITS = 40
 
 
@@ -90,6 +96,7 @@ def compute_storage(contract: str, remembered: Remembered) -> Slots:
         "RoundManager": lambda: _list_tasks(ledger, traces),
         "ModelRegistry": lambda: _list_versions(remembered),
         "RewardDistributor": lambda: _list_rewards(ledger),
+        "ChainSeeds": lambda: _list_seeds(state),
         "LocalToken": lambda: _list_tokens(state, remembered.supply),
     }
     return dict(lists[contract]())
@@ -102,10 +109,24 @@ def _list_agents(state: State) -> Iterator[tuple[int, Slot]]:
     for account, agent in state.agents.items():
         words = _pack_record("AgentRegistry", "getAgent", agent)
         yield from _spread(locate(_AGENTS, account), words, f"agents[{account}]")
-    for digest in state.used_keys:
-        yield locate(_USED_KEYS, digest), Slot(1, f"usedKeys[{digest.hex()}]")
+    for digest, use in state.keys.items():
+        yield locate(_KEYS, digest), Slot(use, f"keys[{digest.hex()}]")
     for account in state.allowed:
         yield locate(_ALLOWED, account), Slot(1, f"isAllowed[{account}]")
+    for account, guardian in state.guardians.items():
+        yield locate(_GUARDIANS, account), Slot(int(guardian, 16), f"getGuardian[{account}]")
+    for account, pending in state.recoveries.items():
+        recovery = (int.from_bytes(pending.keys_digest, "big"), int(pending.executable_from))
+        yield from _spread(locate(_RECOVERIES, account), recovery, f"recoveries[{account}]")
+
+
+def _list_seeds(state: State) -> Iterator[tuple[int, Slot]]:
+    for draw, seed in state.seeds.items():
+        value = int.from_bytes(seed, "big")
+        yield locate(_SEEDS, draw), Slot(value, f"seeds[{draw.hex()}]")
+    for task_id, seed in state.last_seeds.items():
+        value = int.from_bytes(seed, "big")
+        yield locate(_LAST_SEEDS, task_id), Slot(value, f"last[{task_id}]", task_id)
 
 
 def _list_versions(remembered: Remembered) -> Iterator[tuple[int, Slot]]:
@@ -167,6 +188,7 @@ def _list_tasks(ledger: MemoryLedger, traces: Traces) -> Iterator[tuple[int, Slo
         yield from _list_members(page, task_id, book)
         yield from _list_populations(page, task_id, book, traces)
         yield from _list_traces(page, task_id, traces)
+        yield from _list_draws(page, task_id, book, traces)
 
 
 def _list_page(
@@ -243,6 +265,42 @@ def _list_traces(page: int, task_id: TaskId, traces: Traces) -> Iterator[tuple[i
             yield locate(page + _REJECTS, kind), Slot(word, name, task_id)
 
 
+def _list_draws(
+    page: int, task_id: TaskId, book: Book, traces: Traces
+) -> Iterator[tuple[int, Slot]]:
+    name, number = f"pages[{task_id}]", book.draw.round or None
+    (word,) = _pack_record("RoundManager", "getDraw", book.draw)
+    yield page + _DRAW, Slot(word, f"{name}.draw", task_id, number)
+    seed = int.from_bytes(book.seed, "big")
+    yield page + _SEED, Slot(seed, f"{name}.seed", task_id, number)
+    committee = pack_committee(book.committee)
+    yield page + _COMMITTEE, Slot(committee, f"{name}.committee", task_id, number)
+    weights = traces.draws.weights.get(task_id, Weights())
+    (word,) = pack(_WEIGHTS_TYPES, flatten(weights))
+    yield page + _WEIGHTS, Slot(word, f"{name}.weights", task_id)
+    for place, known in book.draw_keys.items():
+        (word,) = _pack_record("RoundManager", "getDrawKey", known)
+        yield locate(page + _DRAW_KEYS, place), Slot(word, f"{name}.drawKeys[{place}]", task_id)
+    for place, holder in book.holders.items():
+        slot = Slot(int(holder, 16), f"{name}.holders[{place}]", task_id)
+        yield locate(page + _HOLDERS, place), slot
+    for offence in book.offences:
+        slot = Slot(1, f"{name}.offences[{offence.hex()}]", task_id)
+        yield locate(page + _OFFENCES, offence), slot
+    yield from _list_draw_traces(page, task_id, traces)
+
+
+def _list_draw_traces(page: int, task_id: TaskId, traces: Traces) -> Iterator[tuple[int, Slot]]:
+    for (owner, group), word in traces.draws.seats.items():
+        if owner == task_id:
+            name = f"pages[{task_id}].seats[{group}]"
+            yield locate(page + _SEATS, group), Slot(word, name, task_id)
+    for (owner, finding), word in traces.draws.audits.items():
+        if owner == task_id:
+            name = f"pages[{task_id}].audits[{finding.hex()}]"
+            yield locate(page + _AUDITS, finding), Slot(word, name, task_id)
+
+
 def _pack_ballot(ballot: Ballot) -> int:
     word, shift = 0, 0
     for name in _BALLOT_BYTES:
@@ -255,8 +313,8 @@ def _pack_ballot(ballot: Ballot) -> int:
 
 
 def _pack_record(contract: str, function: str, record: Any) -> list[int]:
-    """Return the words of the struct that a view of the contract returns."""
-    (kind,) = get_function(contract, function).outputs
+    """Return the words of the struct that a view of the contract returns, maybe with others."""
+    kind = get_function(contract, function).outputs[0]
     return pack(kind.strip("()").split(","), flatten(record))
 
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field, replace
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
+from flchain.chain.proofs.draw_traces import DrawTraces
 from flchain.chain.spec.state import State, compute_epoch
+from flchain.chain.spec.votes import get_weight
 from flchain.protocol.digests import LANES, WORD
 from flchain.protocol.events import (
     BlobsAttested,
@@ -51,6 +53,7 @@ class Traces:
     counters: dict[tuple[TaskId, int], int] = field(default_factory=dict)
     attested: dict[tuple[TaskId, Address, int], int] = field(default_factory=dict)
     rejects: dict[tuple[TaskId, int], int] = field(default_factory=dict)
+    draws: DrawTraces = field(default_factory=DrawTraces)
     voting: set[TaskId] = field(default_factory=set)
     """Tasks whose ballot says that it is live; one that ended its round goes on saying so."""
     _kinds: dict[TaskId, int] = field(default_factory=dict)
@@ -60,7 +63,8 @@ class Traces:
         epoch = compute_epoch(state.config, time)
         for event in events:
             self._follow_members(event, state, epoch)
-            self._follow_round(event)
+            self._follow_round(event, state)
+        self.draws.apply(state, time, events)
 
     def _follow_members(self, event: Event, state: State, epoch: int) -> None:
         if isinstance(event, MemberEnrolled):
@@ -72,7 +76,7 @@ class Traces:
                 key = (event.task_id, int(role))
                 self.populations[key] = _fold(self._get_population(key), epoch)
 
-    def _follow_round(self, event: Event) -> None:
+    def _follow_round(self, event: Event, state: State) -> None:
         if isinstance(event, BlobsAttested):
             self._attest(event)
         elif isinstance(event, ProposalSubmitted):
@@ -81,7 +85,7 @@ class Traces:
         elif isinstance(event, ProposalVoided | RoundOpened):
             self.voting.discard(event.task_id)
         elif isinstance(event, VoteCast) and event.vote.verdict == Verdict.WRONG:
-            self._reject(event)
+            self._reject(event, get_weight(state.books[event.task_id], event.validator))
 
     def _get_population(self, key: tuple[TaskId, int]) -> Pending:
         return self.populations.get(key, Pending())
@@ -119,17 +123,17 @@ class Traces:
             if not bits:
                 return
 
-    def _reject(self, event: VoteCast) -> None:
-        """Count an objection: its hash with the count in the lowest byte."""
+    def _reject(self, event: VoteCast, weight: int) -> None:
+        """Count an objection of so many seats: its hash with the count in the lowest byte."""
         answer = (event.vote.reason, event.vote.counter_content_id)
         objection = int.from_bytes(keccak(encode(("uint8", "bytes32"), answer)), "big")
         kinds = self._kinds.get(event.task_id, 0)
         for kind in range(kinds):
             key = (event.task_id, kind)
             if (self.rejects[key] ^ objection) >> 8 == 0:
-                self.rejects[key] += 1
+                self.rejects[key] += weight
                 return
-        self.rejects[event.task_id, kinds] = (objection & ~_COUNT_MASK) + 1
+        self.rejects[event.task_id, kinds] = (objection & ~_COUNT_MASK) + weight
         self._kinds[event.task_id] = kinds + 1
 
 

@@ -5,8 +5,14 @@ Read `state` first, then the modules in the order of a task's life:
     signatures   deadlines, nonces and EIP-712 signatures of signed twins
     token        the stake and reward token (ERC-20 with EIP-2612)
     agents       registration, stake, unbonding, bonds and slashing
+    keys         VRF keys: registration, rotation, recovery by a guardian
+    task_rules   what a task's parameters must satisfy
+    draw_keys    what a task's validators need to be drawn
     tasks        tasks, enrolment, endorsement, dismissal
     rounds       the clock, OPEN, SUBMIT and ATTEST
+    seeds        the randomness of draws
+    committees   the list of seats and who sits
+    draws        SEAT
     proposals    PROPOSE
     votes        VOTE and what a set of votes decides
     settlement   the end of a vote and of a round

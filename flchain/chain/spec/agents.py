@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from flchain.chain.spec import token
 from flchain.chain.spec.signatures import get_nonce, use_nonce, verify_deadline, verify_signed
-from flchain.chain.spec.state import Config, Env, State, compute_epoch
+from flchain.chain.spec.state import Config, Env, KeyUse, State, compute_epoch
 from flchain.protocol.calls import (
     BeginUnbonding,
     BeginUnbondingWithSig,
@@ -56,7 +56,15 @@ from flchain.protocol.reverts import (
     StillUnbonding,
     UnbondingNotOver,
 )
-from flchain.protocol.types import ZERO_DIGEST, Address, Epoch, Role, Timestamp, Wei
+from flchain.protocol.types import (
+    ZERO_DIGEST,
+    Address,
+    Digest,
+    Epoch,
+    Role,
+    Timestamp,
+    Wei,
+)
 
 Registration: TypeAlias = Register | RegisterWithPermit | RegisterWithSig
 """What the three ways to register have in common: roles, stake and keys digest."""
@@ -71,6 +79,16 @@ ACTIVATION_EPOCHS = 2
 def get_agent(state: State, address: Address) -> Agent:
     """Return one identity's record; all zero for a stranger."""
     return state.agents.get(address, Agent())
+
+
+def get_draw_key(state: State, address: Address) -> tuple[Digest, Wei]:
+    """Return the digest of the VRF key that an identity proved to hold, and its stake.
+
+    The digest is zero where there is no such key.
+    """
+    record = get_agent(state, address)
+    is_proven = state.keys.get(record.keys_digest) == KeyUse.PROVEN
+    return (record.keys_digest if is_proven else ZERO_DIGEST), record.stake
 
 
 def compute_required_stake(config: Config, roles: int) -> Wei:
@@ -127,7 +145,7 @@ def verify_registration(state: State, agent: Address, call: Registration) -> Non
         raise InvalidRoles(call.roles)
     if call.keys_digest == ZERO_DIGEST:
         raise InvalidKeys(call.keys_digest)
-    if call.keys_digest in state.used_keys:
+    if call.keys_digest in state.keys:
         raise KeysUsed(call.keys_digest)
     verify_entry(state, agent, call.roles, call.stake)
 
@@ -181,7 +199,9 @@ def verify_bond(state: State, agent: Address, amount: Wei) -> None:
         raise BondTooHigh(agent, free, amount)
 
 
-def register(state: State, env: Env, agent: Address, call: Registration) -> list[Event]:
+def register(
+    state: State, env: Env, agent: Address, call: Registration, use: KeyUse = KeyUse.USED
+) -> list[Event]:
     """Record a registration and pull its stake.
 
     A suspension outlives a registration; only governance lifts it.
@@ -193,7 +213,7 @@ def register(state: State, env: Env, agent: Address, call: Registration) -> list
         roles=call.roles,
         keys_digest=call.keys_digest,
     )
-    state.used_keys.add(call.keys_digest)
+    state.keys[call.keys_digest] = use
     if call.stake != 0:
         token.pull(state, agent, state.config.addresses.agent_registry, call.stake)
     active_from = state.agents[agent].active_from

@@ -6,7 +6,7 @@ order that the round key rotates, and the last rank is open to every active memb
 
 from dataclasses import replace
 
-from flchain.chain.spec import agents
+from flchain.chain.spec import agents, draws
 from flchain.chain.spec.rounds import (
     get_phase,
     get_rank,
@@ -116,7 +116,7 @@ def record_proposal(
 
 
 def process_propose(state: State, env: Env, call: Propose) -> list[Event]:
-    """Propose the round's result and open the vote on it; locks the bond.
+    """Propose the round's result and open the vote on it, or a draw first; locks the bond.
 
     A proposer with a seat may not vote on its own proposal, and is not silent in that vote.
     """
@@ -127,13 +127,19 @@ def process_propose(state: State, env: Env, call: Propose) -> list[Event]:
     verify_content(book, call.content)
     agents.verify_bond(state, env.sender, book.task.proposal_bond)
     recorded = record_proposal(state.config, book, env.sender, call, rank=rank)
-    vote_close = Timestamp(env.time + book.task.seat_window + book.task.vote_window)
     book.ballot = replace(
-        book.ballot, vote_close=vote_close, rank=rank, is_live=True, is_extended=False
+        book.ballot,
+        opened_at=env.time,
+        vote_close=Timestamp(env.time + book.task.vote_window),
+        rank=rank,
+        is_live=True,
+        is_extended=False,
     )
     member = book.members[env.sender]
     has_seat = is_entitled(state.config, book.round, member, Role.VALIDATOR)
     book.heard = frozenset({member.place} if has_seat else ())
+    if book.task.committee:
+        draws.start_draw(book, env)
     if book.task.proposal_bond == 0:
         return [recorded]
     return [recorded, *agents.lock_bond(state, env.sender, book.task.proposal_bond)]

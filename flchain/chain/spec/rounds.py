@@ -92,6 +92,8 @@ def get_phase(state: State, task_id: TaskId, time: Timestamp) -> Phase:
 def get_late_phase(book: Book, time: Timestamp) -> Phase:
     """Return the phase of a live round whose SUBMIT has closed."""
     if book.ballot.is_live:
+        if time < book.ballot.opened_at:
+            return Phase.SEAT
         return Phase.VOTE if time < book.ballot.vote_close else Phase.SETTLE
     if time < book.round.attest_close:
         return Phase.ATTEST
@@ -120,7 +122,7 @@ def get_survivors(book: Book) -> frozenset[int]:
 def get_rank(book: Book, time: Timestamp) -> int:
     """Return the rank whose window it is; `propose_ranks` or more once all are over."""
     is_first = book.ballot.attempt == 0
-    opened = book.round.attest_close if is_first else book.ballot.propose_open
+    opened = book.round.attest_close if is_first else book.ballot.opened_at
     return book.ballot.start_rank + (time - opened) // book.task.propose_window
 
 
@@ -198,11 +200,8 @@ def verify_attesting(state: State, env: Env, task_id: TaskId, number: RoundId) -
         raise WrongPhase(Phase.ATTEST, get_phase(state, task_id, env.time))
 
 
-def verify_seat(config: Config, book: Book, validator: Address) -> None:
-    """Raise NotEntitled unless `validator` holds a seat in the round.
-
-    Every validator that was active at opening holds one.
-    """
+def verify_validator(config: Config, book: Book, validator: Address) -> None:
+    """Raise NotEntitled unless `validator` was an active validator when the round opened."""
     member = book.members.get(validator, Member())
     if not is_entitled(config, book.round, member, Role.VALIDATOR):
         raise NotEntitled(validator)
@@ -278,9 +277,13 @@ def process_open_round(state: State, env: Env, call: OpenRound) -> list[Event]:
         validators=members.validators,
         parent_version=parent,
         w_max=book.task.w_max,
+        seats=book.task.committee,
     )
+    epoch = compute_epoch(state.config, env.time)
+    weights = (key.weight for key in book.draw_keys.values() if key.active_from <= epoch)
+    book.total_weight = sum(weights)
     book.submissions = Submissions(empty_chain(get_round_key(state.config, call.task_id, number)))
-    book.attestations, book.votes, book.heard = {}, {}, frozenset()
+    book.attestations, book.votes, book.weights, book.heard = {}, {}, {}, frozenset()
     book.ballot = Ballot()
     rewards.reserve(state, call.task_id, book.task.round_reserve)
     return [RoundOpened(call.task_id, number, parent, members.agents, members.validators)]
@@ -313,7 +316,7 @@ def process_attest(state: State, env: Env, call: Attest) -> list[Event]:
     """
     verify_attesting(state, env, call.task_id, call.round)
     book = state.books[call.task_id]
-    verify_seat(state.config, book, env.sender)
+    verify_validator(state.config, book, env.sender)
     verify_bitmap(book, call.bitmap)
     held = book.attestations.get(env.sender)
     if held is not None and decode_bitmap(call.bitmap) <= held:
@@ -336,7 +339,7 @@ def process_attest_bundle(state: State, env: Env, call: AttestBundle) -> list[Ev
     for entry in call.attestations:
         signed = hash_attestation(key, entry.bitmap)
         verify_signed(state.config, manager, entry.validator, signed, entry.signature)
-        verify_seat(state.config, book, entry.validator)
+        verify_validator(state.config, book, entry.validator)
         verify_bitmap(book, entry.bitmap)
     events = [
         event

@@ -6,10 +6,10 @@ proven wrong costs its bond.
 
 from dataclasses import replace
 
-from flchain.chain.spec import agents, models, rewards
+from flchain.chain.spec import agents, draws, models, rewards
 from flchain.chain.spec.rounds import get_doom, get_phase
 from flchain.chain.spec.state import Absence, Book, Config, Env, State, compute_epoch, get_book
-from flchain.chain.spec.votes import Decision, compute_decision, get_ballot
+from flchain.chain.spec.votes import Decision, compute_decision, count_seats, get_ballot
 from flchain.protocol.calls import Settle
 from flchain.protocol.digests import compute_quorum
 from flchain.protocol.events import Event, ProposalVoided, RoundSettled, VoteExtended
@@ -23,6 +23,7 @@ OUTCOMES = {
     Decision.FINAL: Outcome.FINALIZED,
     Decision.WORSE: Outcome.REJECTED_QUALITY,
     Decision.MISSING: Outcome.ABORTED_DATA_LOST,
+    Decision.UNSEATED: Outcome.ABORTED_NO_COMMITTEE,
 }
 """How decisions end a round; the others void the proposal."""
 
@@ -32,9 +33,11 @@ def get_decision(book: Book) -> Decision:
 
     Once VOTE is closed, silent seats no longer hold up a quorum for "correct".
     """
-    ballot = get_ballot(book)
-    decision = compute_decision(book.round.validators, ballot)
-    is_correct = ballot.approvals + ballot.worse >= compute_quorum(book.round.validators)
+    ballot, seats = get_ballot(book), count_seats(book.round)
+    if book.round.seats and len(book.seats) < compute_quorum(seats):
+        return Decision.UNSEATED
+    decision = compute_decision(seats, ballot)
+    is_correct = ballot.approvals + ballot.worse >= compute_quorum(seats)
     return Decision.FINAL if decision == Decision.OPEN and is_correct else decision
 
 
@@ -51,6 +54,15 @@ def record_absence(config: Config, book: Book) -> None:
     book.absences.append(Absence(epoch, book.heard))
 
 
+def process_silence(state: State, env: Env, task_id: TaskId) -> list[Event]:
+    """Punish drawn validators that were silent to the end; of others the absence is kept."""
+    book = state.books[task_id]
+    if book.round.seats:
+        return draws.remove_silent(state, env, task_id)[2]
+    record_absence(state.config, book)
+    return []
+
+
 def start_attempt(
     book: Book, env: Env, task_id: TaskId, *, is_proven_wrong: bool
 ) -> ProposalVoided:
@@ -62,10 +74,10 @@ def start_attempt(
     if attempt == book.task.max_attempts:
         book.ballot = replace(ballot, attempt=attempt)
     else:
-        book.votes, book.heard = {}, frozenset()
+        book.votes, book.weights, book.heard = {}, {}, frozenset()
         start_rank = min(ballot.rank + 1, book.task.propose_ranks - 1)
         book.ballot = replace(
-            ballot, attempt=attempt, propose_open=env.time, start_rank=start_rank, rank=0
+            ballot, attempt=attempt, opened_at=env.time, start_rank=start_rank, rank=0
         )
     return ProposalVoided(task_id, book.round.round, ballot.attempt, is_proven_wrong)
 
@@ -123,15 +135,17 @@ def settle_vote(state: State, env: Env, task_id: TaskId) -> list[Event]:
     """Record what the votes decided; an undecided vote is extended once, then void."""
     book = state.books[task_id]
     decision = get_decision(book)
-    ran_out = compute_decision(book.round.validators, get_ballot(book)) == Decision.OPEN
+    is_open = compute_decision(count_seats(book.round), get_ballot(book)) == Decision.OPEN
+    ran_out = is_open and decision != Decision.UNSEATED
     if decision == Decision.OPEN and not book.ballot.is_extended:
-        return [extend_vote(book, env, task_id)]
-    if ran_out:
-        record_absence(state.config, book)
+        penalties = draws.replace_silent(state, env, task_id) if book.round.seats else []
+        return [*penalties, extend_vote(book, env, task_id)]
+    penalties = process_silence(state, env, task_id) if ran_out else []
     book.ballot = replace(book.ballot, is_live=False)
     if decision in OUTCOMES:
-        return conclude_round(state, env, task_id, OUTCOMES[decision])
-    return void_proposal(state, env, task_id, is_proven_wrong=decision == Decision.WRONG)
+        return [*penalties, *conclude_round(state, env, task_id, OUTCOMES[decision])]
+    is_proven_wrong = decision == Decision.WRONG
+    return [*penalties, *void_proposal(state, env, task_id, is_proven_wrong=is_proven_wrong)]
 
 
 def conclude_round(state: State, env: Env, task_id: TaskId, outcome: Outcome) -> list[Event]:
@@ -139,7 +153,7 @@ def conclude_round(state: State, env: Env, task_id: TaskId, outcome: Outcome) ->
     book = state.books[task_id]
     settled = end_round(book, env, task_id, outcome)
     bond = end_bond(state, book, is_proven_wrong=False)
-    if outcome == Outcome.ABORTED_DATA_LOST:
+    if outcome in {Outcome.ABORTED_DATA_LOST, Outcome.ABORTED_NO_COMMITTEE}:
         rewards.release(state, task_id)
         return [settled, *bond]
     is_final = outcome == Outcome.FINALIZED

@@ -1,15 +1,20 @@
 """Everything that the contracts remember, and what a call can see besides its arguments."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Any
 
 from flchain.chain.base import Addresses
 from flchain.protocol.digests import round_key
 from flchain.protocol.records import (
     Agent,
+    Audit,
     Ballot,
     Budget,
     Distribution,
+    Draw,
+    DrawKey,
     Member,
     Proposal,
     Round,
@@ -61,12 +66,38 @@ class Config:
         return self.addresses.token != ZERO_ADDRESS
 
 
+def get_no_hash(_number: int) -> Digest:
+    """Return what a chain answers that knows no block's hash."""
+    return ZERO_DIGEST
+
+
 @dataclass(frozen=True, slots=True)
 class Env:
-    """What a call sees of the chain: who sends it, and its block's time."""
+    """What a call sees of the chain: who sends it, and its block's number and time.
+
+    `get_block_hash` returns zero, as the EVM's BLOCKHASH does, for the call's own block, later
+    ones, and those more than 256 blocks back.
+    """
 
     sender: Address
     time: Timestamp
+    block: int = 0
+    get_block_hash: Callable[[int], Digest] = get_no_hash
+
+
+class KeyUse(IntEnum):
+    """What the registry knows of a keys digest: that it was used, or proven to be held."""
+
+    USED = 1
+    PROVEN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """A key that a guardian has announced."""
+
+    keys_digest: Digest = ZERO_DIGEST
+    executable_from: Timestamp = field(default=Timestamp(0))
 
 
 @dataclass(slots=True)
@@ -111,11 +142,29 @@ class Book:
     ballot: Ballot = field(default_factory=Ballot)
     votes: dict[Address, Vote] = field(default_factory=dict)
     """The votes of the newest attempt."""
+    weights: dict[Address, int] = field(default_factory=dict)
+    """The seats that each of these votes counts for, whatever place its validator takes later."""
     heard: frozenset[int] = frozenset()
     """Seats that voted in this attempt, and the proposer's own, which may not."""
     absences: list[Absence] = field(default_factory=list)
     """Votes whose window ran out, oldest first."""
     proposal: Proposal = field(default_factory=Proposal)
+    draw: Draw = field(default_factory=Draw)
+    seed: Digest = ZERO_DIGEST
+    committee: dict[int, int] = field(default_factory=dict)
+    """Seats held in the newest draw, by place."""
+    seats: list[int] = field(default_factory=list)
+    """The newest draw's list of 64-bit seats, ascending."""
+    draw_keys: dict[int, DrawKey] = field(default_factory=dict)
+    """What a validator needs to be drawn, by place."""
+    holders: dict[int, Address] = field(default_factory=dict)
+    """Who holds a place, or held it last."""
+    offences: set[Digest] = field(default_factory=set)
+    """Offences that were punished."""
+    audits: dict[tuple[Audit, RoundId, int], dict[int, int]] = field(default_factory=dict)
+    """Per finding about an earlier vote: the places that share it, with their seats then."""
+    total_weight: int = 0
+    """Weight of all validators when the newest round opened."""
 
 
 @dataclass(slots=True)
@@ -128,7 +177,10 @@ class State:
     """By (contract, account)."""
     agents: dict[Address, Agent] = field(default_factory=dict)
     allowed: set[Address] = field(default_factory=set)
-    used_keys: set[Digest] = field(default_factory=set)
+    keys: dict[Digest, KeyUse] = field(default_factory=dict)
+    """Every keys digest that anybody ever registered."""
+    guardians: dict[Address, Address] = field(default_factory=dict)
+    recoveries: dict[Address, Recovery] = field(default_factory=dict)
     books: dict[TaskId, Book] = field(default_factory=dict)
     versions: dict[TaskId, list[Digest]] = field(default_factory=dict)
     """State digests; the position is the version."""
@@ -136,6 +188,10 @@ class State:
     distributions: dict[tuple[TaskId, RoundId], Distribution] = field(default_factory=dict)
     claimed: set[tuple[TaskId, RoundId, int]] = field(default_factory=set)
     """Leaves that were paid, by (task, round, index)."""
+    seeds: dict[Digest, Digest] = field(default_factory=dict)
+    """Fixed seeds, by the digest that names a draw."""
+    last_seeds: dict[TaskId, Digest] = field(default_factory=dict)
+    """The newest fixed seed of each task."""
 
 
 def get_book(state: State, task_id: TaskId) -> Book:

@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
-from flchain.chain.spec import agents, models, rewards
+from flchain.chain.spec import agents, draw_keys, models, rewards
 from flchain.chain.spec.signatures import verify_deadline, verify_signed
 from flchain.chain.spec.state import Book, Config, Env, State, compute_epoch, get_book
+from flchain.chain.spec.task_rules import MAX_SEATS, verify_task
 from flchain.protocol.calls import (
     CloseTask,
     CreateTask,
@@ -15,6 +16,7 @@ from flchain.protocol.calls import (
     EnrolWithSig,
     LeaveTask,
     LeaveTaskWithSig,
+    RefreshDrawKey,
 )
 from flchain.protocol.eip712 import hash_endorsement, hash_enrolment, hash_leave
 from flchain.protocol.events import (
@@ -25,20 +27,18 @@ from flchain.protocol.events import (
     TaskCreated,
     TaskEndorsed,
 )
-from flchain.protocol.records import Member, Population, Task, TaskStatus
+from flchain.protocol.records import DrawKey, Member, Population, TaskStatus
 from flchain.protocol.reverts import (
     AlreadyEndorsed,
     AlreadyEnrolled,
-    CapacityExceeded,
     InvalidRoles,
-    InvalidTask,
     NotEnrolled,
+    NothingDrawn,
     NotSponsor,
     RoundIsLive,
     StillInGoodStanding,
     TaskFull,
     TaskIsClosed,
-    UnbondingTooShort,
     UnknownTask,
     WrongEndorsement,
 )
@@ -47,7 +47,6 @@ from flchain.protocol.types import (
     ZERO_DIGEST,
     Address,
     Digest,
-    Mode,
     Outcome,
     Role,
     RoundId,
@@ -55,14 +54,6 @@ from flchain.protocol.types import (
     Timestamp,
 )
 
-MAX_AGENTS = 1024
-MAX_SEATS = 64
-"""Most validators, and most proposers, in one task."""
-MAX_ATTEMPTS = 3
-MAX_RANKS = 8
-WHOLE_BPS = 10_000
-CAPACITY = 2**31
-MAX_ROUNDS = 2**24 - 1
 MISSED_VOTES = 3
 """A validator who was silent in so many votes in a row may be dismissed by anybody."""
 TASK_ROLES = (Role.AGENT, Role.VALIDATOR, Role.PROPOSER)
@@ -109,6 +100,11 @@ def find_place(book: Book, role: int) -> int:
     return min(set(range(MAX_SEATS)) - taken)
 
 
+def is_drawn(book: Book, role: int) -> bool:
+    """Return whether members under `role` are drawn into committees."""
+    return role == Role.VALIDATOR and book.task.committee != 0
+
+
 def is_enrolled(member: Member) -> bool:
     """Return whether the member has a role and has not left."""
     return member.role != 0 and member.left_at == 0
@@ -130,75 +126,10 @@ def is_inactive_validator(book: Book, member: Member) -> bool:
         absence.epoch >= member.active_from and member.place not in absence.heard
         for absence in newest
     ]
+    if book.task.committee:
+        known = book.draw_keys.get(member.place, DrawKey())
+        return member.role == Role.VALIDATOR and known.penalties >= MISSED_VOTES
     return member.role == Role.VALIDATOR and len(newest) == MISSED_VOTES and all(silent)
-
-
-def verify_task(config: Config, task: Task) -> None:
-    """Raise unless every parameter is in range and the largest round fits.
-
-    The largest weighted sum must fit 31 bits, and stake must not be able to leave before the
-    longest possible round has ended: all windows, all attempts, each vote extended.
-    """
-    for field, is_sound in (*check_counts(task), *check_windows(task), *check_contents(task)):
-        if not is_sound:
-            raise InvalidTask(Digest(field.encode().ljust(32, b"\0")))
-    largest_sum = task.max_agents * task.w_max * task.coordinate_bound
-    if largest_sum >= CAPACITY:
-        raise CapacityExceeded(largest_sum)
-    attempt = task.propose_ranks * task.propose_window + 2 * task.vote_window
-    needed = task.submit_window + task.attest_window + task.max_attempts * attempt
-    if config.unbonding_period < needed:
-        raise UnbondingTooShort(needed, config.unbonding_period)
-
-
-def check_counts(task: Task) -> tuple[tuple[str, bool], ...]:
-    """Return the names of the numeric fields and whether each is in range."""
-    return (
-        ("orchestrator", task.orchestrator != ZERO_ADDRESS),
-        ("maxAgents", 0 < task.max_agents <= MAX_AGENTS),
-        ("minAgents", 0 < task.min_agents <= task.max_agents),
-        ("minSurvivors", 0 < task.min_survivors <= task.min_agents),
-        ("minValidators", 0 < task.min_validators <= MAX_SEATS),
-        ("wMax", task.w_max > 0),
-        ("coordinateBound", task.coordinate_bound > 0),
-        ("maxAttempts", 0 < task.max_attempts <= MAX_ATTEMPTS),
-        ("proposeRanks", 0 < task.propose_ranks <= MAX_RANKS),
-        ("maxShareBps", 0 < task.max_share_bps <= WHOLE_BPS),
-        ("participationBps", task.participation_bps <= WHOLE_BPS),
-        ("maxRounds", 0 < task.max_rounds <= MAX_ROUNDS),
-    )
-
-
-def check_windows(task: Task) -> tuple[tuple[str, bool], ...]:
-    """Return the names of the windows and whether each is in range.
-
-    Plain mode has no secure windows, and no SEAT while every active validator is seated.
-    """
-    secure = (
-        task.join_window,
-        task.shares_window,
-        task.check_window,
-        task.unmask_window,
-        task.forced_window,
-    )
-    return (
-        ("submitWindow", task.submit_window > 0),
-        ("attestWindow", task.attest_window > 0),
-        ("proposeWindow", task.propose_window > 0),
-        ("voteWindow", task.vote_window > 0),
-        ("claimWindow", task.claim_window > 0),
-        ("secureWindows", not any(secure)),
-        ("seatWindow", task.seat_window == 0),
-    )
-
-
-def check_contents(task: Task) -> tuple[tuple[str, bool], ...]:
-    """Return the names of the other fields and whether each is in range."""
-    return (
-        ("mode", task.mode == Mode.PLAIN),
-        ("policyDigest", task.policy_digest != ZERO_DIGEST),
-        ("initialState", task.initial_state != ZERO_DIGEST),
-    )
 
 
 def verify_exists(book: Book, task_id: TaskId) -> None:
@@ -234,6 +165,8 @@ def verify_enrolment(state: State, address: Address, task_id: TaskId, role: int)
     limit = book.task.max_agents if role == Role.AGENT else MAX_SEATS
     if count_enrolled(book, role) >= limit:
         raise TaskFull(task_id, role)
+    if is_drawn(book, role):
+        draw_keys.verify_proven_key(state, address)
     agents.verify_duty(state, address, role)
 
 
@@ -267,7 +200,10 @@ def enrol(state: State, env: Env, address: Address, task_id: TaskId, role: int) 
         book.proposers.append(address)
     book.members[address] = member
     agents.add_duties(state, address, 1)
-    return [MemberEnrolled(task_id, address, role, member.active_from)]
+    enrolled = MemberEnrolled(task_id, address, role, member.active_from)
+    if not is_drawn(book, role):
+        return [enrolled]
+    return [enrolled, draw_keys.add_key(state, env, task_id, address, member.place)]
 
 
 def leave(
@@ -278,9 +214,12 @@ def leave(
     if book.members[address].role == Role.PROPOSER:
         remove_proposer(book, address)
     member = book.members[address]
+    keys = (
+        [draw_keys.remove_key(book, task_id, member.place)] if is_drawn(book, member.role) else []
+    )
     book.members[address] = replace(member, left_at=env.time, has_endorsed=False)
     agents.add_duties(state, address, -1)
-    return [MemberLeft(task_id, address, is_dismissed)]
+    return [*keys, MemberLeft(task_id, address, is_dismissed)]
 
 
 def remove_proposer(book: Book, address: Address) -> None:
@@ -375,6 +314,26 @@ def process_endorse_with_sig(state: State, env: Env, call: EndorseWithSig) -> li
     book = get_book(state, call.task_id)
     verify_endorsement(book, call.validator, call.task_id, call.policy_digest, call.initial_state)
     return endorse(state, call.validator, call.task_id)
+
+
+def process_refresh_draw_key(state: State, env: Env, call: RefreshDrawKey) -> list[Event]:
+    """Copy a validator's key and stake anew, for draws from two epochs later.
+
+    Others than the validator may send this only if its key or weight is out of date.
+    """
+    book = get_book(state, call.task_id)
+    member = verify_enrolled(book, call.task_id, call.validator)
+    if book.task.committee == 0:
+        raise NothingDrawn(call.task_id)
+    if member.role != Role.VALIDATOR:
+        raise NotEnrolled(call.task_id, call.validator)
+    draw_keys.verify_refresh(state, env, book, call.validator, member.place)
+    removed = draw_keys.remove_key(book, call.task_id, member.place)
+    penalties = book.draw_keys[member.place].penalties
+    added = draw_keys.add_key(
+        state, env, call.task_id, call.validator, member.place, penalties=penalties
+    )
+    return [removed, added]
 
 
 def process_dismiss(state: State, env: Env, call: Dismiss) -> list[Event]:

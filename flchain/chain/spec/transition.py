@@ -3,7 +3,20 @@
 from collections.abc import Callable
 from typing import Any
 
-from flchain.chain.spec import agents, proposals, rewards, rounds, settlement, tasks, token, votes
+from flchain.chain.spec import (
+    agents,
+    draws,
+    evidence,
+    keys,
+    proposals,
+    rewards,
+    rounds,
+    seeds,
+    settlement,
+    tasks,
+    token,
+    votes,
+)
 from flchain.chain.spec.state import Env, State
 from flchain.protocol import calls, reserved
 from flchain.protocol.calls import Call
@@ -16,6 +29,12 @@ PROCESSORS: dict[type[Call], Callable[[State, Env, Any], list[Event]]] = {
     calls.Register: agents.process_register,
     calls.RegisterWithPermit: agents.process_register_with_permit,
     calls.RegisterWithSig: agents.process_register_with_sig,
+    calls.RegisterWithKey: keys.process_register_with_key,
+    calls.RotateKey: keys.process_rotate_key,
+    calls.SetGuardian: keys.process_set_guardian,
+    calls.AnnounceRecovery: keys.process_announce_recovery,
+    calls.CancelRecovery: keys.process_cancel_recovery,
+    calls.ExecuteRecovery: keys.process_execute_recovery,
     calls.IncreaseStake: agents.process_increase_stake,
     calls.IncreaseStakeWithSig: agents.process_increase_stake_with_sig,
     calls.BeginUnbonding: agents.process_begin_unbonding,
@@ -31,6 +50,7 @@ PROCESSORS: dict[type[Call], Callable[[State, Env, Any], list[Event]]] = {
     calls.LeaveTaskWithSig: tasks.process_leave_task_with_sig,
     calls.Endorse: tasks.process_endorse,
     calls.EndorseWithSig: tasks.process_endorse_with_sig,
+    calls.RefreshDrawKey: tasks.process_refresh_draw_key,
     calls.Dismiss: tasks.process_dismiss,
     calls.OpenRound: rounds.process_open_round,
     calls.Submit: rounds.process_submit,
@@ -38,6 +58,12 @@ PROCESSORS: dict[type[Call], Callable[[State, Env, Any], list[Event]]] = {
     calls.Attest: rounds.process_attest,
     calls.AttestBundle: rounds.process_attest_bundle,
     calls.Propose: proposals.process_propose,
+    calls.ReportDoubleVote: evidence.process_report_double_vote,
+    calls.AuditVote: evidence.process_audit_vote,
+    calls.OpenSeats: draws.process_open_seats,
+    calls.ProveSeats: draws.process_prove_seats,
+    calls.StartSeed: seeds.process_start_seed,
+    calls.RevealSeed: seeds.process_reveal_seed,
     calls.CastVote: votes.process_cast_vote,
     calls.VoteBundle: votes.process_vote_bundle,
     calls.Settle: settlement.process_settle,
@@ -57,6 +83,8 @@ RESERVED: dict[type[Call], Callable[[Address], Exception]] = {
     reserved.LockBond: NotRoundManager,
     reserved.ReleaseBond: NotRoundManager,
     reserved.SlashBond: NotRoundManager,
+    reserved.PunishOffence: NotRoundManager,
+    reserved.PunishSilence: NotRoundManager,
     reserved.PublishInitial: OnlyRoundManager,
     reserved.PublishVersion: OnlyRoundManager,
     reserved.Reserve: CallerNotRoundManager,

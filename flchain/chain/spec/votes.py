@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import replace
 from enum import Enum, auto
 
-from flchain.chain.spec.rounds import get_phase, verify_bundle, verify_round, verify_seat
+from flchain.chain.spec.rounds import get_phase, verify_bundle, verify_round, verify_validator
 from flchain.chain.spec.signatures import verify_signed
 from flchain.chain.spec.state import Book, Config, Env, State, get_book, get_round_key
 from flchain.crypto.signing import expand_signature
@@ -17,10 +17,11 @@ from flchain.protocol.calls import CastVote, VoteBundle
 from flchain.protocol.digests import compute_quorum
 from flchain.protocol.eip712 import hash_vote
 from flchain.protocol.events import Event, VoteCast
-from flchain.protocol.records import Ballot, Vote
+from flchain.protocol.records import Ballot, Round, Vote
 from flchain.protocol.reverts import (
     AlreadyVoted,
     InvalidVote,
+    NotEntitled,
     OwnProposal,
     WrongPhase,
     WrongProposal,
@@ -28,6 +29,7 @@ from flchain.protocol.reverts import (
 from flchain.protocol.types import (
     ZERO_DIGEST,
     Address,
+    Digest,
     Outcome,
     Phase,
     Reason,
@@ -49,16 +51,19 @@ class Decision(Enum):
     MISSING = auto()
     VOID = auto()
     """No answer can reach a quorum any more."""
+    UNSEATED = auto()
+    """Fewer seats than a quorum were won."""
 
 
 def get_ballot(book: Book) -> Ballot:
     """Return the newest ballot with its counts."""
-    verdicts = Counter(vote.verdict for vote in book.votes.values())
-    rejects = Counter(
-        (vote.reason, vote.counter_content_id)
-        for vote in book.votes.values()
-        if vote.verdict == Verdict.WRONG
-    )
+    verdicts: Counter[int] = Counter()
+    rejects: Counter[tuple[int, Digest]] = Counter()
+    for validator, vote in book.votes.items():
+        weight = book.weights[validator]
+        verdicts[vote.verdict] += weight
+        if vote.verdict == Verdict.WRONG:
+            rejects[vote.reason, vote.counter_content_id] += weight
     return replace(
         book.ballot,
         approvals=verdicts[Verdict.APPROVE],
@@ -69,6 +74,18 @@ def get_ballot(book: Book) -> Ballot:
         top_reject=max(rejects.values(), default=0),
         voted=sum(1 << seat for seat in book.heard),
     )
+
+
+def get_weight(book: Book, validator: Address) -> int:
+    """Return the seats that a validator's vote counts for."""
+    if book.round.seats == 0:
+        return 1
+    return book.committee.get(book.members[validator].place, 0)
+
+
+def count_seats(round_: Round) -> int:
+    """Return the number of seats in a round."""
+    return round_.seats or round_.validators
 
 
 def compute_decision(seats: int, ballot: Ballot) -> Decision:
@@ -108,18 +125,24 @@ def verify_voting(state: State, env: Env, task_id: TaskId, number: RoundId) -> N
     """Raise unless a proposal of the round is being voted on."""
     book = get_book(state, task_id)
     verify_round(book, number)
-    is_open = book.ballot.is_live and env.time < book.ballot.vote_close
+    is_open = book.ballot.is_live and book.ballot.opened_at <= env.time < book.ballot.vote_close
     if book.round.outcome != Outcome.NONE or not is_open:
         raise WrongPhase(Phase.VOTE, get_phase(state, task_id, env.time))
 
 
 def verify_voter(config: Config, book: Book, validator: Address, vote: Vote) -> None:
-    """Raise unless `validator` has a seat on this proposal, which is not its own."""
-    verify_seat(config, book, validator)
+    """Raise unless `validator` may vote in this round and names its proposal, not its own."""
+    verify_validator(config, book, validator)
     if vote.proposal_id != book.proposal.proposal_id:
         raise WrongProposal(book.proposal.proposal_id, vote.proposal_id)
     if validator == book.proposal.proposer:
         raise OwnProposal(validator)
+
+
+def verify_weight(book: Book, validator: Address) -> None:
+    """Raise NotEntitled unless the validator holds a seat."""
+    if get_weight(book, validator) == 0:
+        raise NotEntitled(validator)
 
 
 def verify_vote(vote: Vote) -> None:
@@ -131,13 +154,14 @@ def verify_vote(vote: Vote) -> None:
 def cast_vote(book: Book, task_id: TaskId, validator: Address, vote: Vote) -> Event:
     """Count one vote."""
     book.votes[validator] = vote
+    book.weights[validator] = get_weight(book, validator)
     book.heard |= {book.members[validator].place}
     return VoteCast(task_id, book.round.round, validator, book.ballot.attempt, vote)
 
 
 def close_voting(book: Book, env: Env) -> None:
     """Close VOTE once no remaining vote can change the result."""
-    if compute_decision(book.round.validators, get_ballot(book)) != Decision.OPEN:
+    if compute_decision(count_seats(book.round), get_ballot(book)) != Decision.OPEN:
         book.ballot = replace(book.ballot, vote_close=env.time)
 
 
@@ -148,6 +172,7 @@ def process_cast_vote(state: State, env: Env, call: CastVote) -> list[Event]:
     verify_voter(state.config, book, env.sender, call.ballot_paper)
     if env.sender in book.votes:
         raise AlreadyVoted(env.sender)
+    verify_weight(book, env.sender)
     verify_vote(call.ballot_paper)
     event = cast_vote(book, call.task_id, env.sender, call.ballot_paper)
     close_voting(book, env)
@@ -171,6 +196,7 @@ def process_vote_bundle(state: State, env: Env, call: VoteBundle) -> list[Event]
         verify_signed(state.config, manager, entry.validator, signed, signature)
         verify_voter(state.config, book, entry.validator, entry.vote)
         if entry.validator not in book.votes | new:
+            verify_weight(book, entry.validator)
             verify_vote(entry.vote)
             new[entry.validator] = entry.vote
     events = [cast_vote(book, call.task_id, *cast) for cast in new.items()]

@@ -128,6 +128,25 @@ class BondTooHigh(
     bond: Wei
 
 
+class NotGuardian(Revert, says="only {agent}'s guardian may do this, not {caller}"):
+    """The caller is not the identity's guardian."""
+
+    agent: Address
+    caller: Address
+
+
+class NothingAnnounced(Revert, says="the guardian of {agent} must announce a key first"):
+    """No recovery is announced."""
+
+    agent: Address
+
+
+class RecoveryNotDue(Revert, says="the caller must wait: the key may be used at {executable_from}"):
+    """An announced key may not be put into force yet."""
+
+    executable_from: Timestamp
+
+
 class NotEligible(
     Revert, says="{agent} must be registered for role {role}, with enough stake, not suspended"
 ):

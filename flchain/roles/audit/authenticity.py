@@ -113,13 +113,14 @@ class ChainAudit:
     def _walk(self, headers: Sequence[Header]) -> "_Walk":
         """Prove the blocks that matter, in order, and apply their calls."""
         walk = _Walk()
+        hashes = {header.number: header.hash for header in headers}
         for block in self._fetch_blocks(headers, walk.creations):
             walk.blocks.append(block)
             walk.creations |= find_creations(block)
             if walk.replay is None and not get_missing(walk.creations, self.addresses):
                 chain_id = self.ledger.chain_id
                 deployment = prove_deployment(walk.creations, chain_id, self.addresses)
-                walk.replay = Replay(deployment)
+                walk.replay = Replay(deployment, hashes)
             if walk.replay is not None:
                 walk.events += walk.replay.read_events(block)
                 walk.is_replayed = walk.is_replayed and self._apply(walk.replay, block)

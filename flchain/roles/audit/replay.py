@@ -4,7 +4,7 @@ Whatever the chain recorded (membership, signatures in bundles, votes, phases, p
 what the rules make of the calls. The first call that they don't explain ends the replay.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,9 +21,11 @@ from flchain.chain.spec.transition import process
 from flchain.protocol.calls import Call
 from flchain.protocol.errors import EncodingError, ProofError, ProtocolError
 from flchain.protocol.events import Event
-from flchain.protocol.types import Address, RoundId, TaskId, Wei
+from flchain.protocol.types import ZERO_DIGEST, Address, Digest, RoundId, TaskId, Wei
 
 _TOKEN = "LocalToken"  # noqa: S105 - a contract's name, no secret
+_KNOWN_HASHES = 256
+"""A contract sees the hashes of so many blocks before its own."""
 
 
 class ReplayError(ProofError):
@@ -46,9 +48,13 @@ class _Boundless(dict[Any, Wei]):
 
 @dataclass
 class Replay:
-    """The suite's state as the rules give it, call by call."""
+    """The suite's state as the rules give it, call by call.
+
+    `hashes` has those of the proven blocks by number, which seeds of draws take in.
+    """
 
     deployment: Deployment
+    hashes: Mapping[int, bytes] = field(default_factory=dict)
     calls: int = 0
     refused: int = 0
     traces: Traces = field(default_factory=Traces)
@@ -120,7 +126,7 @@ class Replay:
             raise self._build_error(header, call, text)
         try:
             call = decode_call(name, transaction.data)
-            made = process(self.state, Env(transaction.sender, header.timestamp), call)
+            made = process(self.state, self._build_env(header, transaction.sender), call)
         except (ProtocolError, EncodingError) as error:
             text = f"the chain accepted {_describe(call, name, step)}, the rules refuse it: {error}"
             raise self._build_error(header, call, text) from error
@@ -135,6 +141,13 @@ class Replay:
             raise self._build_error(header, call, text)
         self.traces.apply(self.state, header.timestamp, made)
         self.calls += 1
+
+    def _build_env(self, header: Header, sender: Address) -> Env:
+        def get_block_hash(number: int) -> Digest:
+            is_known = header.number - _KNOWN_HASHES <= number < header.number
+            return Digest(self.hashes.get(number, ZERO_DIGEST)) if is_known else ZERO_DIGEST
+
+        return Env(sender, header.timestamp, header.number, get_block_hash)
 
     def _build_error(self, header: Header, call: Call | None, text: str) -> ReplayError:
         task_id = getattr(call, "task_id", None)

@@ -17,7 +17,7 @@ from flchain.protocol import calls
 from flchain.protocol.digests import encode_bitmap, reward_leaf
 from flchain.protocol.params import NetworkParams
 from flchain.protocol.records import Content, Task, Vote
-from flchain.protocol.types import Mode, Reason, Role, TaskId, Verdict
+from flchain.protocol.types import ZERO_DIGEST, Mode, Reason, Role, TaskId, Verdict
 
 ETHER = 10**18
 TASK_ID = TaskId(1)
@@ -50,6 +50,7 @@ TASK = Task(
     max_share_bps=10_000,
     participation_bps=2_500,
     max_rounds=5,
+    committee=0,
     submit_window=60,
     attest_window=30,
     propose_window=20,
@@ -77,6 +78,7 @@ class Stage:
         self.state = State(build_config(NETWORK, ADDRESSES["governance"], has_token=has_token))
         self.addresses = self.state.config.addresses
         self.time = START
+        self.block = 0
         self.task = replace(TASK, **changes)
         for name in NAMES if has_token else ():
             token.mint(self.state, ADDRESSES[name], FUNDS)
@@ -99,7 +101,14 @@ class Stage:
 
     def send(self, name, call):
         """Apply a call of a named actor and return its events."""
-        return process(self.state, Env(ADDRESSES[name], self.time), call)
+        self.block += 1
+        env = Env(ADDRESSES[name], self.time, self.block, self.get_block_hash)
+        return process(self.state, env, call)
+
+    def get_block_hash(self, number):
+        """Return a hash for each of the last 256 blocks before the current call's."""
+        is_known = max(self.block - 257, -1) < number < self.block
+        return hashlib.sha256(b"block %d" % number).digest() if is_known else ZERO_DIGEST
 
     def agent(self, name):
         return self.state.agents[ADDRESSES[name]]

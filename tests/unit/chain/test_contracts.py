@@ -75,6 +75,7 @@ def build_strategy(entry, hint):
         ),
         "bool": st.booleans(),
         "bytes": st.binary(max_size=70),
+        "bytes20": st.binary(min_size=20, max_size=20),
         "bytes32": st.binary(min_size=32, max_size=32),
     }[kind]
 
@@ -255,7 +256,7 @@ def test_decode_values__short_or_long_or_dirty__encoding_error_or_value():
 
 
 def test_build_record__unknown_member__encoding_error():
-    values = [0] * 8 + [0, 0]
+    values = [0] * len(dataclasses.fields(records.Round))
     values[7] = len(records.Outcome)
     with pytest.raises(EncodingError, match="not of this version"):
         build_record(records.Round, values)

@@ -57,6 +57,7 @@ class FakeDeployer:
 
 def get_name(init_code):
     names = ["LocalToken", "AgentRegistry", "ModelRegistry", "RewardDistributor", "RoundManager"]
+    names.append("ChainSeeds")
     names += load_artifact("RoundManager").libraries
     return next(
         name
@@ -81,10 +82,11 @@ def test_deploy_suite__any_nonce__contracts_are_told_the_right_addresses(nonce):
     deployer = FakeDeployer(nonce)
     book = deploy_suite(deployer, LOCAL.network, GOVERNANCE)
     manager = book.addresses.round_manager[2:].lower()
-    for name in ("AgentRegistry", "ModelRegistry", "RewardDistributor"):
+    for name in ("AgentRegistry", "ModelRegistry", "RewardDistributor", "ChainSeeds"):
         ((_, code),) = deployer.created[name]
         assert code.hex().count(manager) == 1
     ((_, code),) = deployer.created["RoundManager"]
+    assert book.addresses.seed_source[2:].lower() in code.hex()[-64:]
     for library, address in book.libraries.items():
         places = load_artifact("RoundManager").libraries[library]
         assert code.hex().count(address[2:].lower()) == len(places)

@@ -4,12 +4,14 @@ from dataclasses import fields, replace
 
 import pytest
 
+from flchain.chain import memory
 from flchain.chain.base import Ledger
 from flchain.chain.memory import MemoryLedger, build_config
 from flchain.chain.spec.transition import PROCESSORS, RESERVED, process
 from flchain.protocol import calls, events, reserved, reverts
 from flchain.protocol.errors import EncodingError
-from flchain.protocol.types import ZERO_ADDRESS, Phase
+from flchain.protocol.records import DrawKey, DrawView
+from flchain.protocol.types import ZERO_ADDRESS, ZERO_DIGEST, Phase
 from tests.unit.chain.stage import ADDRESSES, CONTENT, FUNDS, NETWORK, SIGNERS, START, TASK, Stage
 
 
@@ -56,6 +58,39 @@ def test_send__refused_call__raises_and_makes_no_block(ledger):
         ledger.send(calls.OpenRound(1), SIGNERS["a1"])
     assert ledger.get_head() == head
     assert ledger.get_events() == []
+
+
+def test_send__time_has_passed__an_empty_block_comes_first(ledger, clock):
+    first = ledger.send(calls.CreateTask(TASK), SIGNERS["sponsor"]).block
+    assert ledger.send(calls.CreateTask(TASK), SIGNERS["sponsor"]).block.number == 2
+    clock.time += 5
+    receipt = ledger.send(calls.CreateTask(TASK), SIGNERS["sponsor"])
+    assert (receipt.block.number, receipt.block.timestamp) == (4, START + 5)
+    assert [entry.block_number for entry in ledger.get_events(from_block=3)] == [4, 4]
+    assert first.timestamp == START
+
+
+def test_env__block_hashes__are_those_of_the_256_blocks_before(ledger, clock, monkeypatch):
+    seen = []
+
+    def process(_state, env, _call):
+        seen.append(env)
+        return []
+
+    monkeypatch.setattr(memory, "process", process)
+    heads = [ledger.send(calls.Settle(1), SIGNERS["a1"]).block for _ in range(300)]
+    known = {head.number: head.hash for head in heads}
+    env = seen[-1]
+    assert env.block == heads[-1].number == 300
+    numbers = range(44, 300)
+    assert [env.get_block_hash(number) for number in numbers] == [known[n] for n in numbers]
+    clock.time += 1
+    ledger.send(calls.Settle(1), SIGNERS["a1"])
+    env = seen[-1]
+    assert env.block == 302
+    assert env.get_block_hash(300) == known[300]
+    assert env.get_block_hash(301) not in {ZERO_DIGEST, known[300]}
+    assert [env.get_block_hash(number) for number in (-1, 0, 45, 303, 2**40)] == [ZERO_DIGEST] * 5
 
 
 def test_send_all__one_refused__does_not_stop_the_others(ledger):
@@ -118,6 +153,12 @@ def test_reads__unknown_task__are_zero_or_refused(ledger):
     assert ledger.get_latest_version(1) == 0
     assert ledger.count_active(1).agents == 0
     assert not ledger.is_claimed(1, 1, 0)
+    assert ledger.get_draw(1) == DrawView()
+    assert ledger.get_draw_key(1, 0) == (DrawKey(), ZERO_ADDRESS)
+    assert ledger.get_total_weight(1) == 0
+    assert ledger.get_proven_key(ADDRESSES["v1"]) == ZERO_DIGEST
+    assert ledger.get_guardian(ADDRESSES["v1"]) == ZERO_ADDRESS
+    assert ledger.get_recovery(ADDRESSES["v1"]) == (ZERO_DIGEST, 0)
 
 
 def test_reads__finished_round__agree_with_the_specification():

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from flchain.cli import federation as federation_module
+from flchain.cli import plans
 from flchain.cli.federation import Progress, Venue, found, play, run_here, sum_rewards
 from flchain.cli.plans import Choice, build_plan, choose
 from flchain.cli.runs import create_run
@@ -188,3 +189,15 @@ def test_choice__nothing_installed__digits_in_memory_and_says_so(tmp_path, monke
 )
 def test_amount__in_wei__whole_tokens(wei, text):
     assert format_amount(wei) == text
+
+
+def test_federation__with_and_without_a_drawn_committee__the_same_model(tmp_path, monkeypatch):
+    choice = replace(CHOICE, validators=7)
+    drawn, again = (run(tmp_path / name, choice)[0] for name in ("first", "again"))
+    schedule = replace(plans.LOCAL.schedule, committee=0, seat_window=0)
+    monkeypatch.setattr(plans, "LOCAL", replace(plans.LOCAL, schedule=schedule))
+    everybody, _ = run(tmp_path / "everybody", choice)
+    assert [row["seats"] for row in drawn["rounds"]] == [5, 5]
+    assert [row["seats"] for row in everybody["rounds"]] == [7, 7]
+    assert drawn["final_state_digest"] == again["final_state_digest"]
+    assert drawn["final_state_digest"] == everybody["final_state_digest"]

@@ -43,6 +43,12 @@ def test_decode__nesting_that_exhausts_the_parser__is_refused():
         decode_canonical(b"[" * 60_000)
 
 
+@pytest.mark.parametrize("text", ["[" * 99, '{"\\"' * 20, 'a"[[\\"[' * 9, "]" * 17 + "\\"])
+def test_decode__brackets_in_strings__are_no_nesting(text):
+    value = [text, {text: [text]}]
+    assert decode_canonical(encode_canonical(value)) == value
+
+
 def test_decode__too_many_bytes__is_refused_before_parsing():
     with pytest.raises(EncodingError, match="at most 8"):
         decode_canonical(b'"' + b"a" * 10 + b'"', max_size=8)

@@ -27,6 +27,10 @@ STRUCTS = {
     records.Vote: ("RoundManager", "vote", "inputs"),
     records.SignedVote: ("RoundManager", "voteBundle", "inputs"),
     records.SignedAttestation: ("RoundManager", "attestBundle", "inputs"),
+    records.Draw: ("RoundManager", "getDraw", "outputs"),
+    records.DrawKey: ("RoundManager", "getDrawKey", "outputs"),
+    records.SeatProof: ("RoundManager", "proveSeats", "inputs"),
+    records.VrfKey: ("AgentRegistry", "rotateKey", "inputs"),
     records.Agent: ("AgentRegistry", "getAgent", "outputs"),
     records.Budget: ("RewardDistributor", "getBudget", "outputs"),
     records.Distribution: ("RewardDistributor", "getDistribution", "outputs"),
@@ -66,8 +70,10 @@ def is_same_type(hint, entry):
     if isinstance(plain, type) and issubclass(plain, IntEnum):
         # Where the ABI has a bare number, the contract checks its range itself.
         return entry["internalType"] in {f"enum {plain.__name__}", "uint8"}
-    if entry["type"].startswith("tuple") or entry["type"].endswith("[]"):
+    if entry["type"].endswith("[]"):
         return True
+    if entry["type"] == "tuple":
+        return entry["internalType"] == f"struct {plain.__name__}"
     expected = {"address": str, "bool": bool, "bytes": bytes}
     prefix = entry["type"].rstrip("0123456789")
     return plain is expected.get(prefix, int)

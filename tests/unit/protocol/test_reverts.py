@@ -13,7 +13,7 @@ from flchain.chain.bytecode import CONTRACTS, load_artifact
 from flchain.protocol import reverts
 from flchain.protocol.errors import ProtocolError
 from flchain.protocol.reverts import REVERTS, Revert
-from flchain.protocol.types import Phase
+from flchain.protocol.types import Phase, VrfFault
 
 RENAMED = {"str": "text"}
 ADDRESS = "0x000000000000000000000000000000000000dEaD"
@@ -22,6 +22,7 @@ SAMPLES = {
     bytes: b"wMax".ljust(32, b"\0"),
     int: 7,
     Phase: Phase.VOTE,
+    VrfFault: VrfFault.WRONG_U,
 }
 
 

@@ -30,7 +30,10 @@ from flchain.protocol.params import NetworkParams
 from tests.e2e.federation import SUPPLY, make_secret
 
 NO_UNCLES = "0x1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347"
-ORDER = ("LocalToken", "AgentRegistry", "ModelRegistry", "RewardDistributor", "RoundManager")
+ORDER = (
+    *("LocalToken", "AgentRegistry", "ModelRegistry"),
+    *("RewardDistributor", "ChainSeeds", "RoundManager"),
+)
 
 
 @dataclass(frozen=True)
@@ -58,9 +61,9 @@ class RecordingLedger(MemoryLedger):
             compute_create_address(self.deployer, len(libraries) + place)
             for place in range(len(ORDER))
         ]
-        token, agents, models, rewards, rounds = created
+        token, agents, models, rewards, seeds, rounds = created
         config = build_config(network, self.deployer)
-        addresses = Addresses(token, agents, rounds, models, rewards)
+        addresses = Addresses(token, agents, rounds, models, rewards, seeds)
         super().__init__(replace(config, addresses=addresses), clock, {self.deployer: SUPPLY})
         self.acts: list[Act] = []
 
@@ -100,7 +103,13 @@ class RecordingLedger(MemoryLedger):
             "AgentRegistry": (at.token, at.round_manager, *terms),
             "ModelRegistry": (at.round_manager,),
             "RewardDistributor": (at.token, at.round_manager),
-            "RoundManager": (at.agent_registry, at.model_registry, at.reward_distributor),
+            "ChainSeeds": (at.round_manager, config.epoch_length),
+            "RoundManager": (
+                at.agent_registry,
+                at.model_registry,
+                at.reward_distributor,
+                at.seed_source,
+            ),
         }
         return [
             Act(0, None, make_creation(name, libraries, arguments.get(name, ())), time)

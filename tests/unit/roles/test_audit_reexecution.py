@@ -234,14 +234,16 @@ def test_audit__malformed_update__counts_for_nothing_and_is_sound():
     assert [c.subject for c in noted] == [f"update 0 of {agent.context.signer.address}"]
 
 
+def find_worse(found):
+    return replace(found, vote=replace(found.vote, verdict=Verdict.WORSE))
+
+
 def test_audit__round_rejected_for_quality__is_executed_again():
     policy = make_policy(**{"quality.tolerance_bps": 0})
     federation = make_memory_federation(rounds=1, policy=policy)
     for validator in federation.validators:
         judge = validator._judge
-        validator._judge = lambda seen, proposal, judge=judge: replace(
-            judge(seen, proposal), verdict=Verdict.WORSE
-        )
+        validator._judge = lambda seen, proposal, judge=judge: find_worse(judge(seen, proposal))
     seen = federation.run(1)
     assert seen.past.rounds[RoundId(1)].outcome is Outcome.REJECTED_QUALITY
     report = audit(federation)

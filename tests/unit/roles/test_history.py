@@ -9,6 +9,10 @@ from flchain.protocol.events import (
     RewardClaimed,
     RoundOpened,
     RoundSettled,
+    SeatsOpened,
+    SeatsProven,
+    SeatsReplaced,
+    SeedFixed,
     UpdateSubmitted,
 )
 from flchain.protocol.types import (
@@ -97,3 +101,20 @@ def test_compute_attesters__only_those_who_held_every_survivor() -> None:
         build_past(submit(0), submit(1), attest(10, 0, 1), attest(11, 0, 1), attest(12, 0))
     )
     assert compute_attesters(past) == (account(10), account(11))
+
+
+def test_committee__draws_of_a_round__is_the_newest_word() -> None:
+    opened = SeatsOpened(TASK, ROUND, 0, Digest(b"s" * 32))
+    proven = SeatsProven(TASK, ROUND, 0, (1,), (Digest(b"o" * 32),), 0x120)
+    replaced = SeatsReplaced(TASK, ROUND, 0, 0x1011)
+    words = [get_round(build_past(*events)) for events in ((), (opened,), (opened, proven))]
+    assert [(past.committee, past.seats) for past in words] == [(0, 3), (0, 3), (0x120, 3)]
+    last = get_round(build_past(opened, proven, replaced))
+    assert (last.committee, last.seats) == (0x1011, 3)
+    anew = get_round(build_past(opened, proven, SeatsOpened(TASK, ROUND, 1, Digest(bytes(32)))))
+    assert (anew.committee, anew.seats) == (0, 3)
+
+
+def test_seeds__of_each_attempt__are_kept_in_order() -> None:
+    fixed = [SeedFixed(TASK, ROUND, number, 0, Digest(bytes([7]) * 32)) for number in (0, 1)]
+    assert get_round(build_past(*fixed)).seeds == tuple(fixed)

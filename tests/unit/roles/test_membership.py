@@ -3,12 +3,21 @@
 import pytest
 
 from flchain.chain.memory import MemoryLedger, build_config
-from flchain.protocol.calls import Approve, Register, Transfer
+from flchain.protocol.calls import Approve, Register, RegisterWithKey, Transfer
 from flchain.protocol.params import ETHER, MINIMAL
-from flchain.protocol.reverts import AlreadyRegistered, KeysUsed
+from flchain.protocol.reverts import AlreadyRegistered, KeysUsed, VrfProofInvalid
 from flchain.protocol.types import Role, Wei
-from flchain.roles.membership import compute_keys_digest, register, withdraw
-from tests.e2e.federation import SUPPLY, Clock, make_keys
+from flchain.roles.drawing import hash_secret
+from flchain.roles.membership import (
+    approve_stake,
+    compute_keys_digest,
+    prove_possession,
+    register,
+    register_with_key,
+    rotate_key,
+    withdraw,
+)
+from tests.e2e.federation import SUPPLY, Clock, make_keys, make_vrf_secret
 
 SPONSOR, MEMBER, OTHER = make_keys(3)
 
@@ -63,3 +72,21 @@ def test_register__while_registered__is_refused(ledger):
     register(ledger, MEMBER, Role.AGENT)
     with pytest.raises(AlreadyRegistered):
         register(ledger, MEMBER, Role.AGENT)
+
+
+def test_register_with_key__own_proof__is_on_record_and_rotates(ledger):
+    secret, fresh = make_vrf_secret(MEMBER.address), make_vrf_secret(OTHER.address)
+    stake = register_with_key(ledger, MEMBER, Role.VALIDATOR, secret)
+    assert ledger.get_proven_key(MEMBER.address) == hash_secret(secret)
+    rotate_key(ledger, MEMBER, fresh)
+    assert ledger.get_proven_key(MEMBER.address) == hash_secret(fresh)
+    assert ledger.get_agent(MEMBER.address).stake == stake
+    with pytest.raises(KeysUsed):
+        rotate_key(ledger, MEMBER, secret)
+
+
+def test_register_with_key__proof_made_for_another_account__is_refused(ledger):
+    stake = approve_stake(ledger, OTHER, Role.VALIDATOR, None)
+    key, proof = prove_possession(ledger, MEMBER.address, make_vrf_secret(MEMBER.address))
+    with pytest.raises(VrfProofInvalid):
+        ledger.send(RegisterWithKey(int(Role.VALIDATOR), stake, key, proof), OTHER)

@@ -1,0 +1,184 @@
+"""Execution tags: what shows that a voter did the work, and the audits that look.
+
+A tag commits to the weighted sum of half of the round's updates. Which half follows from the
+draw's seed and the voter, so one voter's tag is of no use to another, and it cannot be had without
+adding up. An auditor that holds the updates recomputes it. A tag does not show that the voter
+looked at the result that it voted on: `docs/committee.md` says what this cannot catch.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from eth_utils.crypto import keccak
+
+from flchain.chain.spec.evidence import is_audited
+from flchain.learning.aggregation import aggregate_updates
+from flchain.learning.integers import add_scaled
+from flchain.learning.schemas import get_update_schema
+from flchain.protocol.calls import AuditVote
+from flchain.protocol.digests import encode_abi
+from flchain.protocol.errors import ProtocolError
+from flchain.protocol.events import SeatsOpened, VoteCast
+from flchain.protocol.manifest import compute_content_root
+from flchain.protocol.records import Audit
+from flchain.protocol.types import ZERO_DIGEST, Address, Digest, Phase, RoundId, Verdict
+from flchain.roles.archive import Archive
+from flchain.roles.assembly import build_inputs
+from flchain.roles.context import Context
+from flchain.roles.drawing import is_seated
+from flchain.roles.execution import RoundInputs, build_submission, read_update
+from flchain.roles.history import RoundPast, TaskPast
+from flchain.roles.observation import Observation
+from flchain.roles.terms import Terms
+from flchain.storage.errors import ContentCorrupt, ContentUnavailable
+
+LABEL = "flchain.tag.v1"
+JUDGED = (Verdict.APPROVE, Verdict.WORSE, Verdict.WRONG)
+"""Verdicts that claim to have executed the round."""
+
+
+def get_seed(past: RoundPast, attempt: int) -> Digest:
+    """Return the seed of an attempt's draw; zero where nobody was drawn."""
+    seeds = [
+        event.seed
+        for event in past.draws
+        if isinstance(event, SeatsOpened) and event.attempt == attempt
+    ]
+    return seeds[-1] if seeds else ZERO_DIGEST
+
+
+def choose_half(seed: Digest, validator: Address, count: int) -> tuple[int, ...]:
+    """Return the places of the updates that a voter's tag is about: half of them, rounded up."""
+    types = ("string", "bytes32", "address", "uint256")
+
+    def rank(place: int) -> bytes:
+        return bytes(keccak(encode_abi(types, (LABEL, seed, validator, place))))
+
+    return tuple(sorted(sorted(range(count), key=rank)[: -(-count // 2)]))
+
+
+def compute_tag(
+    terms: Terms,
+    inputs: RoundInputs,
+    archive: Archive,
+    *,
+    weights: tuple[int, ...],
+    proposal_id: Digest,
+    seed: Digest,
+    validator: Address,
+) -> Digest:
+    """Return the execution tag of a vote; `weights` are what the survivors counted for.
+
+    Raises ContentUnavailable or ContentCorrupt if an update can't be had here.
+    """
+    sections = get_update_schema(terms.policy).sections
+    sums = {name: np.zeros(size, np.int64) for name, size in sections}
+    for place in choose_half(seed, validator, len(inputs.survivors)):
+        if weights[place]:
+            update = read_update(terms, inputs.round_key, inputs.survivors[place], archive)
+            for name, section in update.sections.items():
+                add_scaled(sums[name], section, weights[place])
+    root = compute_content_root(
+        b"".join(sums[name].astype("<i8").tobytes() for name, _ in sections)
+    )
+    types = ("bytes32", "address", "bytes32")
+    return Digest(keccak(encode_abi(types, (proposal_id, validator, root))))
+
+
+@dataclass
+class Auditing:
+    """Looks, as a member of the newest committee, at the votes of the one before."""
+
+    context: Context
+    terms: Terms
+    _done: set[tuple[int, int, Address]] = field(default_factory=set)
+
+    def tick(self, seen: Observation) -> bool:
+        """Report one earlier vote whose tag is wrong; return whether there was one."""
+        view = self.context.ledger.get_draw(self.context.task_id)
+        newest = (view.draw.round, view.draw.attempt)
+        past = seen.past.rounds.get(view.draw.round)
+        # The committee of a draw without a seed, everybody, does not audit.
+        is_drawn = past is not None and get_seed(past, view.draw.attempt) != ZERO_DIGEST
+        is_settled = view.draw.entries != 0 and seen.phase is not Phase.SEAT
+        if seen.round.seats == 0 or not (is_drawn and is_settled):
+            return False
+        if not is_seated(self.context, seen):
+            return False
+        for past, vote in list_earlier_votes(seen.past, newest):
+            if self._is_due(view.seed, vote) and self._audit(seen.past, past, vote):
+                return True
+        return False
+
+    def _is_due(self, seed: Digest, vote: VoteCast) -> bool:
+        is_own = vote.validator == self.context.signer.address
+        if is_own or _name_vote(vote) in self._done:
+            return False
+        key = self.context.get_round_key(vote.round)
+        return is_audited(seed, key, vote.attempt, vote.validator)
+
+    def _audit(self, task: TaskPast, past: RoundPast, vote: VoteCast) -> bool:
+        """Look at a vote once, unless the chain could not be reached."""
+        try:
+            is_reported = self._report(task, past, vote)
+        except ProtocolError:
+            self._done.add(_name_vote(vote))
+            raise
+        self._done.add(_name_vote(vote))
+        return is_reported
+
+    def _report(self, task: TaskPast, past: RoundPast, vote: VoteCast) -> bool:
+        try:
+            found = self._recompute(task, past, vote)
+        except (ContentUnavailable, ContentCorrupt):
+            return False  # no case without the updates
+        claimed = Digest(vote.vote.exec_tag)
+        if found == claimed:
+            return False
+        finding = Audit(vote.round, vote.attempt, vote.validator, claimed, found)
+        self.context.send(AuditVote(self.context.task_id, finding), vote.round)
+        return True
+
+    def _recompute(self, task: TaskPast, past: RoundPast, vote: VoteCast) -> Digest:
+        inputs = build_inputs(self.context, self.terms, task, past)
+        archive, policy = self.context.archive, self.terms.policy
+        submissions = [
+            build_submission(self.terms, inputs.round_key, item, archive)
+            for item in inputs.survivors
+        ]
+        weights = aggregate_updates(submissions, policy, inputs.round_key).weights
+        return compute_tag(
+            self.terms,
+            inputs,
+            archive,
+            weights=weights,
+            proposal_id=vote.vote.proposal_id,
+            seed=get_seed(past, vote.attempt),
+            validator=vote.validator,
+        )
+
+
+def _name_vote(vote: VoteCast) -> tuple[int, int, Address]:
+    return int(vote.round), vote.attempt, vote.validator
+
+
+def list_earlier_votes(
+    task: TaskPast, newest: tuple[RoundId, int]
+) -> list[tuple[RoundPast, VoteCast]]:
+    """Return the votes of the draw before the `newest`, whose committee audits them."""
+    draws = [
+        (past.opened.round, event.attempt)
+        for past in task.rounds.values()
+        for event in past.draws
+        if isinstance(event, SeatsOpened) and event.seed != ZERO_DIGEST
+    ]
+    earlier = [draw for draw in draws if draw < newest]
+    if not earlier:
+        return []
+    number, attempt = max(earlier)
+    past = task.rounds[number]
+    return [
+        (past, vote)
+        for vote in past.votes
+        if vote.attempt == attempt and vote.vote.verdict in JUDGED
+    ]
