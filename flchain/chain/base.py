@@ -65,6 +65,18 @@ class BlockRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A task at the pending block, in one look; `head` is the newest block's number then."""
+
+    now: Timestamp
+    phase: Phase
+    round: Round
+    ballot: Ballot
+    draw: DrawView
+    head: int
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """What one successful call did and cost.
 
@@ -194,6 +206,9 @@ class Ledger(Protocol):
 
     def count_active(self, task_id: TaskId) -> Population:
         """Return the number of members active now under each role."""
+
+    def get_snapshot(self, task_id: TaskId) -> Snapshot:
+        """Return what decides who may act now; zeros before the first round."""
 
     def get_round(self, task_id: TaskId) -> Round:
         """Return the newest round; all zero before the first."""

@@ -5,25 +5,30 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import Any, TypeVar
 
-from flchain.chain.abi import decode_values
 from flchain.chain.address_book import AddressBook, load_address_book
-from flchain.chain.base import Addresses, BlockRef, LoggedEvent, Receipt, get_result
+from flchain.chain.base import (
+    Addresses,
+    BlockRef,
+    LoggedEvent,
+    Receipt,
+    Snapshot,
+    get_result,
+)
 from flchain.chain.contracts import (
     build_record,
-    encode_arguments,
     encode_call,
     get_address,
-    get_function,
     to_address,
 )
 from flchain.chain.deployment import verify_deployment
 from flchain.chain.events import LogFilter, decode_logs, get_logged_events
-from flchain.chain.failures import decode_refusal
-from flchain.chain.rpc import HttpRpc, Rpc, RpcError, decode_block
+from flchain.chain.fees import get_large_gas
+from flchain.chain.rpc import HttpRpc, Rpc, decode_block
 from flchain.chain.scanning import EventScanner
 from flchain.chain.transactions import SendPolicy, Transaction, TransactionSender
+from flchain.chain.views import View, ViewReader
 from flchain.crypto.signing import Signer
-from flchain.protocol.calls import AttestBundle, Call, ProveSeats, VoteBundle
+from flchain.protocol.calls import Call
 from flchain.protocol.digests import LANES, unpack_bits
 from flchain.protocol.errors import FlchainError
 from flchain.protocol.events import Event
@@ -58,10 +63,6 @@ from flchain.protocol.types import (
 
 Record = TypeVar("Record")
 
-_LARGE_GAS = 1_000_000
-_BUNDLED_GAS = 100_000
-_PROOF_GAS = 300_000
-
 
 class EthereumLedger:
     """A ledger behind JSON-RPC; several threads may use one."""
@@ -72,6 +73,7 @@ class EthereumLedger:
         self._rpc = rpc
         self._book = book
         self._sender = TransactionSender(rpc, book.chain_id, policy)
+        self._views = ViewReader(rpc, book.addresses)
         self._epoch_length: Seconds | None = None
 
     @property
@@ -182,9 +184,9 @@ class EthereumLedger:
 
     def get_nonce(self, contract: Address, address: Address) -> int:
         """Return the nonce that the account's next signature for `contract` needs."""
-        function = get_function("AgentRegistry", "nonces")
-        data = self._call(contract, encode_arguments(function, (address,)))
-        return int(decode_values(function.outputs, data)[0])
+        view = View("AgentRegistry", "nonces", (address,), at=contract)
+        (nonce,) = self._views.read(view)
+        return int(nonce)
 
     def get_epoch_length(self) -> Seconds:
         """Return the length of an epoch."""
@@ -214,6 +216,26 @@ class EthereumLedger:
     def count_active(self, task_id: TaskId) -> Population:
         """Return the number of members active now under each role."""
         return Population(*self._read_all("RoundManager", "countActive", task_id))
+
+    def get_snapshot(self, task_id: TaskId) -> Snapshot:
+        """Return what decides who may act now, from one round trip; zeros before a round.
+
+        A node that answers a batch piece by piece may take a block between two of them.
+        """
+        names = ("getPhase", "getRound", "getBallot", "getDraw")
+        (phase, opened, ballot, draw), blocks = self._views.read_all(
+            [View("RoundManager", name, (task_id,)) for name in names],
+            [("eth_getBlockByNumber", (tag, False)) for tag in ("pending", "latest")],
+        )
+        pending, head = map(decode_block, blocks)
+        return Snapshot(
+            now=pending.timestamp,
+            phase=Phase(*phase),
+            round=build_record(Round, *opened),
+            ballot=build_record(Ballot, *ballot),
+            draw=build_record(DrawView, draw),
+            head=head.number,
+        )
 
     def get_round(self, task_id: TaskId) -> Round:
         """Return the newest round; all zero before the first."""
@@ -308,7 +330,7 @@ class EthereumLedger:
         for call, signer in calls:
             try:
                 to = get_address(self.addresses, call.contract)
-                gas = _get_large_gas(call) if signer.address in seen else None
+                gas = get_large_gas(call) if signer.address in seen else None
                 built.append((Transaction(to, encode_call(call), gas), signer))
                 seen.add(signer.address)
             except FlchainError as error:
@@ -352,18 +374,7 @@ class EthereumLedger:
 
     def _read_all(self, contract: str, name: str, *values: Any) -> tuple[Any, ...]:
         """Return the values of a view at the pending block. Raises its Revert."""
-        function = get_function(contract, name)
-        data = encode_arguments(function, values)
-        return decode_values(
-            function.outputs, self._call(get_address(self.addresses, contract), data)
-        )
-
-    def _call(self, to: Address, data: bytes) -> bytes:
-        try:
-            result = self._rpc.call("eth_call", {"to": to, "data": f"0x{data.hex()}"}, "pending")
-        except RpcError as error:
-            raise decode_refusal(error) from None
-        return bytes.fromhex(result.removeprefix("0x"))
+        return self._views.read(View(contract, name, values))
 
 
 def connect(url: str, book: Path, policy: SendPolicy | None = None) -> EthereumLedger:
@@ -372,18 +383,6 @@ def connect(url: str, book: Path, policy: SendPolicy | None = None) -> EthereumL
     Raises ConfigError if the contracts are not there or the node serves another chain.
     """
     return EthereumLedger(HttpRpc(url), load_address_book(book), policy)
-
-
-def _get_large_gas(call: Call) -> int:
-    match call:
-        case AttestBundle():
-            return _LARGE_GAS + _BUNDLED_GAS * len(call.attestations)
-        case ProveSeats():
-            return _LARGE_GAS + _PROOF_GAS * len(call.proofs)
-        case VoteBundle():
-            return _LARGE_GAS + _BUNDLED_GAS * len(call.votes)
-        case _:
-            return _LARGE_GAS
 
 
 def _get_block(receipt: dict[str, Any]) -> BlockRef:

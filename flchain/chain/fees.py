@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 
+from flchain.protocol.calls import AttestBundle, Call, ProveSeats, VoteBundle
 from flchain.protocol.errors import AdapterError
 
+_LARGE_GAS = 1_000_000
+_BUNDLED_GAS = 100_000
+_PROOF_GAS = 300_000
 GWEI = 10**9
 _WHOLE_BPS = 10_000
 
@@ -57,3 +61,16 @@ def compute_bumped_fees(fees: Fees, policy: FeePolicy) -> Fees | None:
 def compute_gas_limit(estimate: int, policy: FeePolicy) -> int:
     """Return the gas limit for an estimate."""
     return estimate + estimate * policy.gas_margin_bps // _WHOLE_BPS + policy.gas_margin
+
+
+def get_large_gas(call: Call) -> int:
+    """Return a limit for a call that can't be estimated, since it follows on a waiting one."""
+    match call:
+        case AttestBundle():
+            return _LARGE_GAS + _BUNDLED_GAS * len(call.attestations)
+        case ProveSeats():
+            return _LARGE_GAS + _PROOF_GAS * len(call.proofs)
+        case VoteBundle():
+            return _LARGE_GAS + _BUNDLED_GAS * len(call.votes)
+        case _:
+            return _LARGE_GAS

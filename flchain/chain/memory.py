@@ -13,7 +13,14 @@ from threading import RLock
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
-from flchain.chain.base import Addresses, BlockRef, LoggedEvent, Receipt, get_result
+from flchain.chain.base import (
+    Addresses,
+    BlockRef,
+    LoggedEvent,
+    Receipt,
+    Snapshot,
+    get_result,
+)
 from flchain.chain.spec import (
     agents,
     draws,
@@ -231,6 +238,17 @@ class MemoryLedger:
         """Return the number of members active now under each role."""
         book = get_book(self.state, task_id)
         return tasks.count_active(self.state.config, book, self.get_time())
+
+    def get_snapshot(self, task_id: TaskId) -> Snapshot:
+        """Return what decides who may act now; zeros before the first round."""
+        return Snapshot(
+            now=self.get_time(),
+            phase=self.get_phase(task_id),
+            round=self.get_round(task_id),
+            ballot=self.get_ballot(task_id),
+            draw=self.get_draw(task_id),
+            head=self.get_head().number,
+        )
 
     def get_round(self, task_id: TaskId) -> Round:
         """Return the newest round; all zero before the first."""

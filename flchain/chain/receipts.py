@@ -24,7 +24,7 @@ class SendPolicy:
 
     fees: FeePolicy = field(default_factory=FeePolicy)
     confirmations: int = 1
-    first_poll: float = 0.002
+    first_poll: float = 0.0005
     longest_poll: float = 1.0
     bump_after: float = 30.0
     timeout: float = 300.0

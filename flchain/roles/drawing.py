@@ -133,9 +133,8 @@ def is_seated(context: Context, seen: Observation) -> bool:
     """Return whether the context's account has a say in the newest vote."""
     if seen.round.seats == 0:
         return True
-    view = context.ledger.get_draw(context.task_id)
     place = context.ledger.get_member(context.task_id, context.signer.address).place
-    return get_weight(view.committee, place) > 0
+    return get_weight(seen.draw.committee, place) > 0
 
 
 def hash_secret(secret: SecretKey) -> Digest:

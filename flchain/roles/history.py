@@ -87,9 +87,9 @@ class History:
         self._task_id = task_id
         self.past = TaskPast()
 
-    def refresh(self) -> TaskPast:
-        """Read new events and return the past."""
-        head = self._ledger.get_head().number
+    def refresh(self, head: int | None = None) -> TaskPast:
+        """Read new events, up to block `head` or the newest one, and return the past."""
+        head = self._ledger.get_head().number if head is None else head
         if head == self.past.scanned:
             return self.past
         start = self.past.last.block_number if self.past.last else 0

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from flchain.chain.base import Ledger
 from flchain.protocol.errors import AdapterError, ProtocolError
-from flchain.protocol.records import Ballot, Round
+from flchain.protocol.records import Ballot, DrawView, Round
 from flchain.protocol.reverts import (
     AlreadyAttested,
     AlreadyAudited,
@@ -78,6 +78,7 @@ class Observation:
     phase: Phase
     round: Round
     ballot: Ballot
+    draw: DrawView
     past: TaskPast
 
     @property
@@ -117,11 +118,9 @@ class Watch:
         )
 
     def _look(self) -> Observation:
-        current = self._ledger.get_round(self._task_id)
-        phase = self._ledger.get_phase(self._task_id)
-        ballot = self._ledger.get_ballot(self._task_id)
-        now = self._ledger.get_time()
-        return Observation(now, phase, current, ballot, self._history.refresh())
+        seen = self._ledger.get_snapshot(self._task_id)
+        past = self._history.refresh(seen.head)
+        return Observation(seen.now, seen.phase, seen.round, seen.ballot, seen.draw, past)
 
 
 def _fits(seen: Observation) -> bool:

@@ -95,7 +95,7 @@ class Auditing:
 
     def tick(self, seen: Observation) -> bool:
         """Report one earlier vote whose tag is wrong; return whether there was one."""
-        view = self.context.ledger.get_draw(self.context.task_id)
+        view = seen.draw
         newest = (view.draw.round, view.draw.attempt)
         past = seen.past.rounds.get(view.draw.round)
         # The committee of a draw without a seed, everybody, does not audit.

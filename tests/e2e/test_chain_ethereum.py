@@ -99,10 +99,22 @@ def get_kinds(events):
     return [type(logged.event) for logged in events]
 
 
+def verify_snapshot(ledger, task_id):
+    """Check that one look shows what the single reads do; the time may move on meanwhile."""
+    seen = ledger.get_snapshot(task_id)
+    assert seen.round == ledger.get_round(task_id)
+    assert seen.ballot == ledger.get_ballot(task_id)
+    assert seen.draw == ledger.get_draw(task_id)
+    assert seen.phase is ledger.get_phase(task_id)
+    assert seen.head <= ledger.get_head().number
+    assert 0 <= ledger.get_time() - seen.now < 60
+
+
 def test_round__everybody_acts__finalised_paid_and_on_record(ready):
     ledger, task_id = ready.ledger, ready.task_id
     number = ready.open_round()
     assert ledger.get_phase(task_id) is Phase.SUBMIT
+    verify_snapshot(ledger, task_id)
     ready.submit_all(number)
     assert ledger.get_submissions(task_id).count == 3
     ready.attest_all(number)
@@ -111,6 +123,7 @@ def test_round__everybody_acts__finalised_paid_and_on_record(ready):
     proposed = ready.propose(number)
     assert proposed.result == ledger.get_proposal(task_id).proposal_id
     ready.vote_all(number, proposed.result)
+    verify_snapshot(ledger, task_id)
     settled = ready.settle()
     assert [event.outcome for event in settled.events if isinstance(event, RoundSettled)] == [
         Outcome.FINALIZED
@@ -177,6 +190,7 @@ def test_reads__strangers_and_unknown_things__zero_or_their_revert(players):
     assert not ledger.is_allowed(STRANGER.address)
     assert ledger.get_round(TaskId(999)) == Round()
     assert ledger.get_phase(TaskId(999)) is Phase.NONE
+    assert ledger.get_snapshot(TaskId(999)).round == Round()
     assert ledger.get_nonce(ledger.addresses.agent_registry, STRANGER.address) == 0
     assert ledger.get_nonce(ledger.addresses.token, STRANGER.address) == 0
     assert ledger.get_epoch_length() == NETWORK.epoch_length

@@ -260,7 +260,8 @@ def test_draw__beacon_dies_after_its_reveal__the_orchestrator_opens_at_once(seco
 def test_draw__block_too_old_for_a_seed__all_sit_once_the_windows_are_over():
     # A block a second: after 256 of them nobody can read the hash that goes into the seed.
     schedule = replace(DRAWN.schedule, seat_window=20)
-    federation = make_drawn(preset=replace(DRAWN, schedule=schedule))
+    network = replace(DRAWN.network, unbonding_period=2_000)
+    federation = make_drawn(preset=replace(DRAWN, schedule=schedule, network=network))
     reach_seat(federation)
     for _ in range(300):
         pass_time(federation, 1)

@@ -1,5 +1,7 @@
 """A look at a node whose logs lag behind its state."""
 
+from dataclasses import replace
+
 import pytest
 
 from flchain.protocol.errors import AdapterError
@@ -18,11 +20,10 @@ class LaggingLedger:
     def __getattr__(self, name):
         return getattr(self._ledger, name)
 
-    def get_head(self):
+    def get_snapshot(self, task_id):
         self.left -= 1
-        if self.left >= 0:
-            return self._ledger._blocks[0]
-        return self._ledger.get_head()
+        seen = self._ledger.get_snapshot(task_id)
+        return replace(seen, head=0) if self.left >= 0 else seen
 
 
 @pytest.fixture(scope="module")
