@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
 from flchain.storage.unixfs import V0_2015, V1_2025
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "cid.json").read_text())
+LARGE = 1 << 30
+"""From here on a vector takes seconds, and is checked end to end."""
 PROFILES = {profile.name: profile for profile in (V1_2025, V0_2015)}
 
 

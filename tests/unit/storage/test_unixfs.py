@@ -19,16 +19,16 @@ from flchain.storage.unixfs import (
     iterate_expected,
     iterate_file,
 )
-from tests.unit.storage.keystream import PROFILES, VECTORS, describe, open_file
+from tests.unit.storage.keystream import LARGE, PROFILES, VECTORS, describe, open_file
 
 TINY = Profile("tiny", 1, chunk_size=2, max_links=3, raw_leaves=True)
 FILES = [
     pytest.param(
         vector,
         id=f"{vector['profile']}-{vector.get('size', len(vector.get('hex', '')) // 2)}",
-        marks=[pytest.mark.slow] if vector.get("size", 0) >= 1 << 30 else [],
     )
     for vector in VECTORS["files"]
+    if vector.get("size", 0) < LARGE
 ]
 
 
