@@ -56,6 +56,9 @@ def enrolled_validator(devnet, task):
 
 def make_member(folder, role, task):
     options = (*make_account(folder, f"enrolled-{role}", funded=True), "--task", task)
+    if role == "validator":
+        cli.make_key(folder, "vrf")
+        options += ("--vrf-keystore", "vrf.json")
     for step in ("register", "enrol"):
         done = cli.call(folder, role, step, *options)
         assert done.returncode == 0, done.stderr
