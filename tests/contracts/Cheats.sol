@@ -55,6 +55,11 @@ interface Vm {
     /// @notice Give `account` a name in traces.
     function label(address account, string calldata name) external;
 
+    // Deployment
+
+    /// @notice Deploy what was compiled from `artifact` ("File.sol:Contract"), linked, as a creation of the caller.
+    function deployCode(string calldata artifact, bytes calldata arguments) external returns (address deployed);
+
     // Expectations
 
     /// @notice Expect the next call to revert.
@@ -176,6 +181,11 @@ abstract contract Cheats {
         if (value >= low && value <= high) return value;
         uint256 size = high - low + 1;
         return size == 0 ? value : low + (value % size);
+    }
+
+    /// @notice Deploy a contract from its artifact, so that no test that uses it compiles it in.
+    function deploy(string memory name, bytes memory arguments) internal returns (address) {
+        return vm.deployCode(string.concat(name, ".sol:", name), arguments);
     }
 
     /// @notice Return an account, and its key, that are the same for the same name.

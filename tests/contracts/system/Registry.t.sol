@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {AgentRegistry} from "../../contracts/AgentRegistry.sol";
-import {IAgentRegistry} from "../../contracts/interfaces/IAgentRegistry.sol";
-import {VRF, VrfKey, VrfProof} from "../../contracts/libraries/VRF.sol";
-import {Agent} from "../../contracts/types/Types.sol";
+import {IAgentRegistry} from "../../../contracts/interfaces/IAgentRegistry.sol";
+import {VRF, VrfKey, VrfProof} from "../../../contracts/libraries/VRF.sol";
+import {Agent} from "../../../contracts/types/Types.sol";
 import {DrawSuite} from "./DrawSuite.sol";
+import {IRegistry} from "./System.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 
 /// @notice VRF keys, guardians and fines in the registry.
@@ -188,7 +188,7 @@ contract RegistryTest is DrawSuite {
 
     /// @dev A needed stake of 2,005 makes every division round: 20 for silence, 1,002 and a bounty of 100.
     function test_fines__odd_amounts__round_down_and_are_all_paid() external {
-        (AgentRegistry fined, address account) = _deployFined(3000);
+        (IRegistry fined, address account) = _deployFined(3000);
         fined.punishSilence(account);
         assertEq(fined.getAgent(account).stake, 2980, "silence");
         assertEq(token.balanceOf(BURNED), 20, "burned");
@@ -209,7 +209,7 @@ contract RegistryTest is DrawSuite {
     }
 
     function test_fines__locked_stake__is_not_touched() external {
-        (AgentRegistry fined, address account) = _deployFined(3000);
+        (IRegistry fined, address account) = _deployFined(3000);
         fined.lockBond(account, 2990);
         fined.punishSilence(account);
         assertEq(fined.getAgent(account).stake, 2990, "ten were free");
@@ -220,7 +220,7 @@ contract RegistryTest is DrawSuite {
     }
 
     function test_fines__token_refuses__stake_is_gone_all_the_same() external {
-        (AgentRegistry fined, address account) = _deployFined(3000);
+        (IRegistry fined, address account) = _deployFined(3000);
         vm.etch(address(token), hex"60006000fd");
         fined.punishSilence(account);
         fined.punishOffence(account, THIEF);
@@ -229,7 +229,7 @@ contract RegistryTest is DrawSuite {
 
     function test_fines__no_token__an_offence_suspends_and_silence_costs_nothing() external {
         uint96[3] memory stakes = [uint96(10), 2005, 30];
-        AgentRegistry closed = new AgentRegistry(IERC20(address(0)), address(this), address(this), 10, 100, stakes);
+        IRegistry closed = deployRegistry(IERC20(address(0)), address(this), 10, 100, stakes);
         closed.setAllowed(_owner, true);
         vm.prank(_owner);
         closed.register(VALIDATOR, 0, "keys");
@@ -243,9 +243,9 @@ contract RegistryTest is DrawSuite {
 
     /* INTERNAL */
 
-    function _deployFined(uint96 stake) private returns (AgentRegistry fined, address account) {
+    function _deployFined(uint96 stake) private returns (IRegistry fined, address account) {
         uint96[3] memory stakes = [uint96(10), 2005, 30];
-        fined = new AgentRegistry(token, address(this), address(this), 10, 100, stakes);
+        fined = deployRegistry(token, address(this), 10, 100, stakes);
         account = makeHolder("fined");
         vm.startPrank(account);
         token.approve(address(fined), stake);
