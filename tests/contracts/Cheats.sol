@@ -11,6 +11,15 @@ interface Vm {
         address emitter;
     }
 
+    /// @notice What one call used.
+    struct Gas {
+        uint64 gasLimit;
+        uint64 gasTotalUsed;
+        uint64 gasMemoryUsed;
+        int64 gasRefunded;
+        uint64 gasRemaining;
+    }
+
     // Time and chain
 
     /// @notice Set `block.timestamp`.
@@ -115,6 +124,8 @@ interface Vm {
 
     // Gas
 
+    /// @notice Return what the last call used.
+    function lastCallGas() external view returns (Gas memory gas);
     /// @notice Write the gas of the last call to the snapshots folder under the test contract's name.
     function snapshotGasLastCall(string calldata name) external returns (uint256 gasUsed);
     /// @notice Write the gas of the last call to the snapshots folder under `group`.

@@ -53,6 +53,47 @@ contract RegistryTest is DrawSuite {
         registry.registerWithKey(VALIDATOR, STAKE, key, proof);
     }
 
+    /// @dev A stranger sees the owner's call coming and registers its digest first.
+    function test_register_with_key__squatted_digest__goes_to_who_proves_it() external {
+        address account = makeHolder("newcomer");
+        address squatter = _squat(5);
+        (VrfKey memory key, VrfProof memory proof) = provePossession(account, 5);
+        vm.prank(account);
+        registry.registerWithKey(VALIDATOR, STAKE, key, proof);
+        (bytes32 digest,) = registry.getDrawKey(account);
+        assertEq(digest, _digest(5), "key");
+        (digest,) = registry.getDrawKey(squatter);
+        assertEq(digest, 0, "the squatter has none");
+        address third = makeHolder("third");
+        vm.prank(third);
+        vm.expectRevert(abi.encodeWithSelector(IAgentRegistry.KeysUsed.selector, _digest(5)));
+        registry.register(AGENT, STAKE, _digest(5));
+        (key, proof) = provePossession(squatter, 5);
+        vm.prank(squatter);
+        vm.expectRevert(abi.encodeWithSelector(IAgentRegistry.KeysUsed.selector, _digest(5)));
+        registry.rotateKey(key, proof);
+    }
+
+    function test_rotate_key__squatted_digest__goes_to_who_proves_it() external {
+        _squat(5);
+        (VrfKey memory key, VrfProof memory proof) = provePossession(_owner, 5);
+        vm.prank(_owner);
+        registry.rotateKey(key, proof);
+        (bytes32 digest,) = registry.getDrawKey(_owner);
+        assertEq(digest, _digest(5), "key");
+    }
+
+    /// @dev A digest must stand in for a nonce: an account's own works once, proven or not.
+    function test_rotate_key__own_digest_without_a_proof__is_used() external {
+        address account = _squat(5);
+        (VrfKey memory key, VrfProof memory proof) = provePossession(account, 5);
+        vm.prank(account);
+        vm.expectRevert(abi.encodeWithSelector(IAgentRegistry.KeysUsed.selector, _digest(5)));
+        registry.rotateKey(key, proof);
+        (bytes32 digest,) = registry.getDrawKey(account);
+        assertEq(digest, 0, "no key");
+    }
+
     function test_rotate_key__new_key__keeps_identity_stake_and_duties() external {
         Agent memory before = registry.getAgent(_owner);
         (VrfKey memory key, VrfProof memory proof) = provePossession(_owner, 5);
@@ -251,6 +292,15 @@ contract RegistryTest is DrawSuite {
         token.approve(address(fined), stake);
         fined.register(VALIDATOR, stake, "fined");
         vm.stopPrank();
+    }
+
+    /// @dev An agent whose keys digest is that of a VRF key, registered without a proof.
+    function _squat(uint256 secret) private returns (address squatter) {
+        squatter = makeHolder("squatter");
+        prover.load(secret);
+        bytes32 digest = _digest(secret);
+        vm.prank(squatter);
+        registry.register(AGENT, STAKE, digest);
     }
 
     function _name(address guardian) private {

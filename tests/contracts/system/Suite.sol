@@ -55,10 +55,13 @@ abstract contract Suite is Cheats {
     }
 
     /// @notice Deploy a registry with this contract as governance.
-    function deployRegistry(IERC20 stakeToken, address roundManager, uint32 epoch, uint40 unbonding, uint96[3] memory stakes)
-        internal
-        returns (IRegistry)
-    {
+    function deployRegistry(
+        IERC20 stakeToken,
+        address roundManager,
+        uint32 epoch,
+        uint40 unbonding,
+        uint96[3] memory stakes
+    ) internal returns (IRegistry) {
         bytes memory arguments = abi.encode(stakeToken, roundManager, address(this), epoch, unbonding, stakes);
         return IRegistry(deploy("AgentRegistry", arguments));
     }
