@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from flchain.chain.base import Ledger
+from flchain.cli.draws import read_holders
 from flchain.cli.plans import Plan
 from flchain.cli.scores import Scoreboard
 from flchain.cli.screen import Screen
@@ -131,6 +132,7 @@ def play(
         seconds=progress.seconds,
         rewards=sum_rewards(venue.ledger, task_id),
         disk_bytes=venue.measure(),
+        holders=read_holders(venue.ledger, task_id),
     )
     return build_summary(plan.outline, results, venue.store)
 

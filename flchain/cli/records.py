@@ -3,24 +3,24 @@
 from collections.abc import Iterator
 from typing import Any
 
-from flchain.chain.spec.committees import get_weight
+from flchain.cli.draws import list_proofs, read_holders
 from flchain.cli.session import Session
 from flchain.protocol.errors import FlchainError
 from flchain.protocol.events import (
     AgentRegistered,
-    DrawKeySet,
     RewardClaimed,
     RewardsPublished,
-    SeatsProven,
 )
 from flchain.protocol.manifest import decode_manifest
-from flchain.protocol.sortition import compute_seat, get_score
 from flchain.protocol.types import Digest, Outcome, Role, RoundId, Verdict
 from flchain.roles.execution import compute_survivors
 from flchain.roles.history import History, RoundPast, TaskPast
 from flchain.storage.cid import cid_from_digest
 
 Rows = list[dict[str, Any]]
+
+_SHOWN = 16
+"""Hex digits of an output in a table."""
 
 
 def list_agents(session: Session, _number: int | None) -> Rows:
@@ -110,22 +110,20 @@ def list_votes(session: Session, number: int | None) -> Rows:
 
 def list_seats(session: Session, number: int | None) -> Rows:
     """Return one row for each proof of seats: who, by which output, and the seats held at last."""
-    holders = _read_holders(session)
+    holders = read_holders(session.ledger, session.get_task_id())
     return [
         {
-            "round": int(event.round),
-            "attempt": event.attempt,
-            "validator": holders.get(place, "(left)"),
-            "_place": place,
-            "score": get_score(compute_seat(output, 0, place)),
-            "seats": get_weight(past_round.committee, place),
-            "output": output.hex()[:16],
-            "_output": output.hex(),
+            "round": int(past_round.opened.round),
+            "attempt": proof["attempt"],
+            "validator": proof["validator"],
+            "_place": proof["place"],
+            "score": proof["score"],
+            "seats": proof["seats"],
+            "output": proof["output"][:_SHOWN],
+            "_output": proof["output"],
         }
         for past_round in _select(_read_past(session), number)
-        for event in past_round.draws
-        if isinstance(event, SeatsProven)
-        for place, output in zip(event.places, event.outputs, strict=True)
+        for proof in list_proofs(past_round, holders)
     ]
 
 
@@ -166,16 +164,6 @@ def _read_past(session: Session) -> TaskPast:
     task_id = session.get_task_id()
     session.ledger.get_task(task_id)
     return History(session.ledger, task_id).refresh()
-
-
-def _read_holders(session: Session) -> dict[int, str]:
-    """Return who holds each place, by the newest events."""
-    logged = session.ledger.get_events(task_id=session.get_task_id(), kinds=(DrawKeySet,))
-    return {
-        item.event.place: item.event.validator
-        for item in logged
-        if isinstance(item.event, DrawKeySet)
-    }
 
 
 def _select(past: TaskPast, number: int | None) -> Iterator[RoundPast]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from flchain.cli.draws import list_proofs
 from flchain.cli.tally import PhaseClock, Tally
 from flchain.learning.evaluation import Evaluation
 from flchain.protocol.events import ModelPublished
@@ -44,6 +45,8 @@ class Results:
     seconds: Mapping[str, float]
     rewards: Mapping[Address, Wei]
     disk_bytes: int
+    holders: Mapping[int, str]
+    """Who holds each validator's place."""
 
 
 def build_summary(outline: Outline, results: Results, store: ContentStore) -> dict[str, Any]:
@@ -88,6 +91,7 @@ def _build_round(number: int, results: Results, store: ContentStore) -> dict[str
         "attesters": len(past.attested),
         "votes": len(past.votes),
         "seats": past.seats,
+        "draw": list_proofs(past, results.holders),
         "proposals": len(past.proposals),
         "seconds": {**seconds, "total": round(sum(seconds.values()), _DIGITS)},
         "state_digest": version.state_digest.hex() if version else None,

@@ -7,12 +7,17 @@ from rich.table import Table
 
 _UNIT = 10**18
 _MEBI = 1 << 20
+_SHOWN = 8
+"""Hex digits of an output."""
 _PHASES = ("submit", "attest", "propose", "vote", "total")
 
 
 def print_summary(console: Console, summary: dict[str, Any], hints: list[str]) -> None:
     """Print the tables and the closing lines; `hints` are commands to go on with."""
     console.print(_build_rounds(summary))
+    drawn = [row for row in summary["rounds"] if row["draw"]]
+    if drawn:
+        console.print(_build_draw(drawn[-1]))
     if summary["gas"]:
         console.print(_build_gas(summary))
     for name, value in _list_facts(summary):
@@ -41,6 +46,17 @@ def _build_rounds(summary: dict[str, Any]) -> Table:
             f"{row['votes']}/{row['seats']}",
             *(_show(row["seconds"].get(name, 0.0), 1) for name in _PHASES),
         )
+    return table
+
+
+def _build_draw(row: dict[str, Any]) -> Table:
+    title = f"Draw of round {row['round']}: the lowest hashes of VRF outputs sit"
+    table = _build_table(title)
+    for name in ("validator", "output", "score", "seats"):
+        table.add_column(name, justify="left" if name in ("validator", "output") else "right")
+    for proof in row["draw"]:
+        output = proof["output"][:_SHOWN]
+        table.add_row(proof["validator"], output, str(proof["score"]), str(proof["seats"]))
     return table
 
 

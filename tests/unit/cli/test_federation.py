@@ -198,6 +198,16 @@ def test_federation__with_and_without_a_drawn_committee__the_same_model(tmp_path
     monkeypatch.setattr(plans, "LOCAL", replace(plans.LOCAL, schedule=schedule))
     everybody, _ = run(tmp_path / "everybody", choice)
     assert [row["seats"] for row in drawn["rounds"]] == [5, 5]
+    for row in drawn["rounds"]:
+        assert sum(proof["seats"] for proof in row["draw"]) == 5
+        scores = [proof["score"] for proof in row["draw"]]
+        assert scores == sorted(scores)
+    console = Console(file=io.StringIO(), width=100)
+    print_summary(console, drawn, [])
+    text = console.file.getvalue()
+    assert "Draw of round 2" in text
+    assert all(proof["validator"] in text for proof in drawn["rounds"][-1]["draw"])
+    assert [row["draw"] for row in everybody["rounds"]] == [[], []]
     assert [row["seats"] for row in everybody["rounds"]] == [7, 7]
     assert drawn["final_state_digest"] == again["final_state_digest"]
     assert drawn["final_state_digest"] == everybody["final_state_digest"]
