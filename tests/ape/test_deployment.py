@@ -24,6 +24,8 @@ def test_deploy__through_ape__code_is_linked(book, networks):
         assert book.libraries[library].removeprefix("0x").lower() in code
 
 
+# A chain that only the command had opened would end with it.
+@pytest.mark.usefixtures("book")
 def test_deploy__command__writes_address_book(tmp_path, networks):
     path = tmp_path / "book.json"
     network = networks.network.choice

@@ -9,7 +9,7 @@ import {Audit, SignedVote, Verdict} from "../../../contracts/types/Types.sol";
 import {DrawSuite} from "./DrawSuite.sol";
 import {IChainSeeds} from "./System.sol";
 
-/// @notice What must not work, and does.
+/// @notice Attacks that worked once.
 contract AttacksTest is DrawSuite {
     function setUp() external {
         deployDrawn(9, 10);
