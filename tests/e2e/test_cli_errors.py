@@ -56,11 +56,11 @@ def enrolled_validator(devnet, task):
 
 def make_member(folder, role, task):
     options = (*make_account(folder, f"enrolled-{role}", funded=True), "--task", task)
-    drawn = ()
+    register = ["register"]
     if role == "validator":
         cli.make_key(folder, "vrf")
-        drawn = ("--vrf-keystore", "vrf.json")
-    for step in (("register", *drawn), ("enrol",)):
+        register += ["--vrf-keystore", "vrf.json"]
+    for step in (register, ["enrol"]):
         done = cli.call(folder, role, *step, *options)
         assert done.returncode == 0, done.stderr
     return options
