@@ -51,7 +51,8 @@ WINDOW = int(DRAWN.schedule.seat_window)
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    with open_site(tmp_path_factory.mktemp("committee"), DRAWN, 1 + FEDERATIONS * MEMBERS) as opened:
+    folder, accounts = tmp_path_factory.mktemp("committee"), 1 + FEDERATIONS * MEMBERS
+    with open_site(folder, DRAWN, accounts) as opened:
         # No block comes by itself: one that came while a test goes back would be lost.
         opened.control.set_mining(is_automatic=True)
         yield opened
