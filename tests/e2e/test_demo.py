@@ -13,7 +13,7 @@ from tests.e2e import cli
 pytestmark = [pytest.mark.anvil, pytest.mark.timeout(600)]
 
 # Commands run as real processes where the process is the point, and in this one elsewhere.
-SMALL = ("--dataset", "digits", "--agents", "4", "--validators", "3", "--rounds", "2")
+SMALL = ("--dataset", "digits", "--agents", "4", "--validators", "6", "--rounds", "2")
 TINY = ("--dataset", "digits", "--agents", "2", "--validators", "1", "--rounds", "50")
 
 
