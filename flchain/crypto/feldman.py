@@ -1,0 +1,86 @@
+"""Shares on secp256k1 that their receiver can check, alone and at once.
+
+The dealer publishes C_k = c_k * G for each coefficient; a share s at place x is right just when s *
+G = sum of x^k * C_k (P. Feldman, FOCS '87). C_0 is the secret's public key, so that the secret is
+hidden only as far as logarithms are hard: use it for secrets that are keys.
+"""
+
+import math
+from collections.abc import Sequence
+
+from coincurve import PublicKey
+
+from flchain.crypto.backend import Backend
+from flchain.crypto.groups import INFINITY, Point
+from flchain.crypto.scalars import is_scalar
+from flchain.crypto.secp256k1 import GENERATOR, ORDER, encode_point, get_group
+from flchain.protocol.errors import EncodingError
+
+_MAX_REPEATED = 1 << 10
+_UNCOMPRESSED = b"\x04"
+
+
+def commit_polynomial(
+    coefficients: Sequence[int], backend: Backend = Backend.FAST
+) -> tuple[Point, ...]:
+    """Return the commitment to each coefficient.
+
+    Raises EncodingError unless each is in [1, order): a zero would be seen to be one.
+    """
+    if not all(is_scalar(each, ORDER) and each for each in coefficients):
+        raise EncodingError("polynomial: coefficients must be above 0 and below the order")
+    group = get_group(backend)
+    return tuple(group.multiply(GENERATOR, each) for each in coefficients)
+
+
+def verify_share(
+    commitments: Sequence[Point], place: int, share: int, backend: Backend = Backend.FAST
+) -> bool:
+    """Return whether `share` is the committed polynomial's value at `place`.
+
+    False for a share that is not reduced. The commitments must be points of the curve.
+    """
+    if not is_scalar(share, ORDER):
+        return False
+    expected = evaluate_commitments(commitments, place, backend)
+    return get_group(backend).multiply(GENERATOR, share) == expected
+
+
+def evaluate_commitments(
+    commitments: Sequence[Point], place: int, backend: Backend = Backend.FAST
+) -> Point:
+    """Return the committed polynomial's value at `place`, times the generator.
+
+    Raises EncodingError unless 0 < place < order and there is a commitment.
+    """
+    if not commitments or not 0 < place < ORDER:
+        raise EncodingError("commitments: at least one, and a place above 0, are needed")
+    if backend is Backend.FAST and place <= _MAX_REPEATED and INFINITY not in commitments:
+        try:
+            return _evaluate_small(commitments, place)
+        except ValueError:
+            # A partial sum is infinity, which libsecp256k1 cannot say; no honest dealer's is.
+            pass
+    return _evaluate(commitments, place, backend)
+
+
+def _evaluate(commitments: Sequence[Point], place: int, backend: Backend) -> Point:
+    group, total = get_group(backend), INFINITY
+    for commitment in reversed(commitments):
+        total = group.add(group.multiply(total, place), commitment)
+    return total
+
+
+def _evaluate_small(commitments: Sequence[Point], place: int) -> Point:
+    """Multiply by the place in two sums, of about its root many points each.
+
+    libsecp256k1 adds a list of points at a hundredth of the price of a product.
+    """
+    step = math.isqrt(place)
+    times, rest = divmod(place, step)
+    keys = [PublicKey(_UNCOMPRESSED + encode_point(point)) for point in commitments]
+    total = keys.pop()
+    while keys:
+        many = PublicKey.combine_keys([total] * step)
+        total = PublicKey.combine_keys([many] * times + [total] * rest + [keys.pop()])
+    return Point(*total.point())
