@@ -1,6 +1,6 @@
 """Agents as bytes and in order; keys for one purpose, round and pair of agents."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -41,9 +41,16 @@ def derive_key(secret: bytes, info: bytes, size: int) -> bytes:
     return HKDF(algorithm=SHA256(), length=size, salt=None, info=info).derive(secret)
 
 
-def find_agent(data: bytes, agents: Iterable[Address]) -> Address:
+def find_agent(data: bytes, agents: Mapping[bytes, Address]) -> Address:
     """Return the agent with these 20 bytes. Raises MalformedMessage if it is none of these."""
-    for agent in agents:
-        if encode_agent(agent) == data:
-            return agent
-    raise MalformedMessage(f"the message names 0x{data.hex()}, who is no neighbour of its sender")
+    agent = agents.get(data)
+    if agent is None:
+        raise MalformedMessage(
+            f"the message names 0x{data.hex()}, who is no neighbour of its sender"
+        )
+    return agent
+
+
+def index_agents(agents: Iterable[Address]) -> dict[bytes, Address]:
+    """Return the agents by their bytes."""
+    return {encode_agent(agent): agent for agent in agents}

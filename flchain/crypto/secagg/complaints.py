@@ -9,7 +9,7 @@ two, who lied, had both already.
 from dataclasses import dataclass
 
 from flchain.crypto.groups import Group, Point
-from flchain.crypto.secagg.agents import AGENT_SIZE, encode_agent, find_agent
+from flchain.crypto.secagg.agents import AGENT_SIZE, encode_agent, find_agent, index_agents
 from flchain.crypto.secagg.errors import BadShare, MalformedMessage
 from flchain.crypto.secagg.keys import Secrets
 from flchain.crypto.secagg.messages import Kind, check_size, decode_message, encode_message
@@ -95,7 +95,7 @@ def decode_complaint(roster: Roster, accuser: Address, data: bytes) -> Complaint
     """
     body = decode_message(Kind.COMPLAINT, roster.round_key, accuser, data)
     check_size(Kind.COMPLAINT, body, AGENT_SIZE + POINT_SIZE + _PROOF_SIZE)
-    dealer = find_agent(body[:AGENT_SIZE], roster.graph.neighbours[accuser])
+    dealer = find_agent(body[:AGENT_SIZE], index_agents(roster.graph.neighbours[accuser]))
     split = AGENT_SIZE + POINT_SIZE
     try:
         common = get_group().decode_point(body[AGENT_SIZE:split])

@@ -66,8 +66,8 @@ def build_masks(
     partners = [each for each in roster.graph.neighbours[agent] if each in members]
     if agent not in members or len(partners) < roster.threshold:
         raise TooFewSurvivors(
-            f"{agent} has {len(partners)} neighbours left of {roster.threshold} needed; it must send "
-            "nothing in this round"
+            f"{agent} has {len(partners)} neighbours left of {roster.threshold} needed; "
+            "it must send nothing in this round"
         )
     pairs = build_pair_masks(roster, agent, secrets.masking, partners)
     own = derive_self_key(secrets.self_mask, roster.round_key, agent)

@@ -15,7 +15,7 @@ from enum import IntEnum
 from itertools import pairwise
 
 from flchain.crypto.scalars import SCALAR_SIZE, decode_scalar, encode_scalar
-from flchain.crypto.secagg.agents import AGENT_SIZE, encode_agent, find_agent
+from flchain.crypto.secagg.agents import AGENT_SIZE, encode_agent, find_agent, index_agents
 from flchain.crypto.secagg.errors import (
     DoubleRelease,
     MalformedMessage,
@@ -160,7 +160,7 @@ def decode_release(roster: Roster, holder: Address, data: bytes) -> Release:
     body = decode_message(Kind.RELEASE, roster.round_key, holder, data)
     count = int.from_bytes(body[:_COUNT], "big")
     check_size(Kind.RELEASE, body, _COUNT + count * _ENTRY_SIZE)
-    neighbours = roster.graph.neighbours[holder]
+    neighbours = index_agents(roster.graph.neighbours[holder])
     entries = [
         _decode_entry(body[start : start + _ENTRY_SIZE], neighbours)
         for start in range(_COUNT, len(body), _ENTRY_SIZE)
@@ -171,7 +171,7 @@ def decode_release(roster: Roster, holder: Address, data: bytes) -> Release:
         raise MalformedMessage(f"{holder}: {error}") from None
 
 
-def _decode_entry(data: bytes, neighbours: tuple[Address, ...]) -> ReleasedShare:
+def _decode_entry(data: bytes, neighbours: Mapping[bytes, Address]) -> ReleasedShare:
     owner = find_agent(data[:AGENT_SIZE], neighbours)
     try:
         value = decode_scalar(data[AGENT_SIZE + 1 :], ORDER)

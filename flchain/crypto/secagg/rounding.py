@@ -6,9 +6,9 @@ again, with other random numbers, until the norm is at most
 
     sqrt(min(c^2 + d/4 + c + sqrt(d)/2, (c + sqrt(d))^2)),    c = C * 2^shift,
 
-the bound of P. Kairouz, Z. Liu, T. Steinke, "The distributed discrete Gaussian mechanism", ICML 2021
-(conditional randomised rounding, beta = exp(-1/2)): more than 39 tries in 100 pass. Rounding on
-condition has a small bias, at most what that paper's section 4 states. Where no noise is added
+the bound of P. Kairouz, Z. Liu, T. Steinke, "The distributed discrete Gaussian mechanism", ICML
+2021 (conditional randomised rounding, beta = exp(-1/2)): more than 39 tries in 100 pass. Rounding
+on condition has a small bias, at most what that paper's section 4 states. Where no noise is added
 `flchain.learning` rounds once, with a margin instead.
 """
 

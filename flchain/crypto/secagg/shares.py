@@ -29,7 +29,6 @@ from flchain.crypto.secagg.messages import Kind, check_size, decode_message, enc
 from flchain.crypto.secagg.roster import Roster
 from flchain.crypto.secp256k1 import ORDER, POINT_SIZE, decode_point, encode_point
 from flchain.crypto.shamir import evaluate_polynomial
-from flchain.crypto.sigma.statements import Context
 from flchain.protocol.errors import EncodingError
 from flchain.protocol.types import Address
 
@@ -65,11 +64,7 @@ def deal_shares(roster: Roster, dealer: Address, secrets: Secrets, seed: bytes) 
     One dealer must never publish two: call it again with the same arguments after a restart.
     """
     neighbours = roster.graph.neighbours[dealer]
-    context = roster.get_context(dealer)
-    polynomials = [
-        _draw(secret, roster.threshold, seed, context, name)
-        for name, secret in (("a", secrets.masking), ("b", secrets.self_mask))
-    ]
+    polynomials = draw_polynomials(roster, dealer, secrets, seed)
     points = [roster.keys[holder].encryption for holder in neighbours]
     agreements = agree(secrets.encryption, points)
     ciphertexts = []
@@ -80,6 +75,16 @@ def deal_shares(roster: Roster, dealer: Address, secrets: Secrets, seed: bytes) 
         ciphertexts.append(_get_cipher(agreed, info).encrypt(_NONCE, plain, info))
     masking, self_mask = (commit_polynomial(each[1:]) for each in polynomials)
     return Sharing(masking, self_mask, tuple(ciphertexts))
+
+
+def draw_polynomials(
+    roster: Roster, dealer: Address, secrets: Secrets, seed: bytes
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return random polynomials whose constant terms are the two secrets; secret themselves."""
+    context, places = roster.get_context(dealer), range(1, roster.threshold)
+    masking = (derive_scalar(seed, context, f"share a/{place}") for place in places)
+    self_mask = (derive_scalar(seed, context, f"share b/{place}") for place in places)
+    return (secrets.masking, *masking), (secrets.self_mask, *self_mask)
 
 
 def open_share(
@@ -161,12 +166,6 @@ def decode_sharing(roster: Roster, dealer: Address, data: bytes) -> Sharing:
         raise MalformedMessage(f"{dealer}'s commitments are malformed: {error}") from None
     ciphertexts = tuple(_cut(body[head + points :], CIPHERTEXT_SIZE))
     return Sharing(found[: threshold - 1], found[threshold - 1 :], ciphertexts)
-
-
-def _draw(secret: int, threshold: int, seed: bytes, context: Context, name: str) -> Sequence[int]:
-    """Return a random polynomial whose value at 0 is the secret."""
-    rest = (derive_scalar(seed, context, f"share {name}/{i}") for i in range(1, threshold))
-    return (secret, *rest)
 
 
 def _get_cipher(agreed: bytes, info: bytes) -> ChaCha20Poly1305:
