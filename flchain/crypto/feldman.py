@@ -16,6 +16,7 @@ from flchain.crypto.scalars import is_scalar
 from flchain.crypto.secp256k1 import GENERATOR, ORDER, encode_point, get_group
 from flchain.protocol.errors import EncodingError
 
+_MAX_LIST = 36
 _MAX_REPEATED = 1 << 10
 _UNCOMPRESSED = b"\x04"
 
@@ -72,15 +73,15 @@ def _evaluate(commitments: Sequence[Point], place: int, backend: Backend) -> Poi
 
 
 def _evaluate_small(commitments: Sequence[Point], place: int) -> Point:
-    """Multiply by the place in two sums, of about its root many points each.
+    """Multiply by the place in sums of few points each.
 
     libsecp256k1 adds a list of points at a hundredth of the price of a product.
     """
-    step = math.isqrt(place)
+    step = math.isqrt(place) if place > _MAX_LIST else 1
     times, rest = divmod(place, step)
     keys = [PublicKey(_UNCOMPRESSED + encode_point(point)) for point in commitments]
     total = keys.pop()
     while keys:
-        many = PublicKey.combine_keys([total] * step)
+        many = PublicKey.combine_keys([total] * step) if step > 1 else total
         total = PublicKey.combine_keys([many] * times + [total] * rest + [keys.pop()])
     return Point(*total.point())
