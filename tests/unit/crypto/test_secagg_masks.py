@@ -29,7 +29,7 @@ def test_mask__of_any_length__is_the_key_stream_in_counter_mode(size):
 
 
 def test_mask__published_key_stream__is_reproduced():
-    # FIPS 197, appendix C.1 has the key; the block of zeros is NIST's known answer for it.
+    # AES-128 of zeros under a key of zeros: H in test case 1 of the GCM specification.
     key = bytes(16)
     assert expand_mask(key, 4).tobytes().hex() == "66e94bd4ef8a2c3b884cfa59ca342b2e"
 
