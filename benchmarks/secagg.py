@@ -107,6 +107,8 @@ class Federation:
     seeds: dict[Address, bytes]
     secrets: dict[Address, keys.Secrets]
     sharings: dict[Address, Sharing]
+    messages: dict[Address, bytes]
+    """The sharings as they are sent."""
 
     @property
     def members(self) -> frozenset[Address]:
@@ -130,7 +132,11 @@ def found_federation(case: Case, stages: Stages) -> Federation:
         agent: stages.run("share", shares.deal_shares, roster, agent, secrets[agent], seeds[agent])
         for agent in agents
     }
-    return Federation(roster, seeds, secrets, sharings)
+    messages = {
+        agent: stages.run("share", shares.encode_sharing, roster, agent, sharing)
+        for agent, sharing in sharings.items()
+    }
+    return Federation(roster, seeds, secrets, sharings, messages)
 
 
 def make_address(number: int) -> Address:
@@ -139,14 +145,16 @@ def make_address(number: int) -> Address:
 
 
 def open_shares(federation: Federation, holder: Address) -> dict[Address, SharePair]:
-    """Open and check all shares for one holder."""
-    secrets = federation.secrets[holder]
-    return {
-        dealer: shares.open_share(
-            federation.roster, holder, secrets, dealer, federation.sharings[dealer]
-        )
-        for dealer in federation.roster.graph.neighbours[holder]
+    """Read, open and check all shares for one holder."""
+    roster = federation.roster
+    sharings = {
+        dealer: shares.decode_sharing(roster, dealer, federation.messages[dealer])
+        for dealer in roster.graph.neighbours[holder]
     }
+    good, bad = shares.open_shares(roster, holder, federation.secrets[holder], sharings)
+    if bad:
+        sys.exit("the benchmark has dealt bad shares")
+    return good
 
 
 def mask_update(
@@ -332,8 +340,8 @@ def tell_all(federation: Federation, survivors: frozenset[Address]) -> dict[Addr
     told = {}
     for holder in survivors:
         held = {}
+        place = roster.graph.places[holder]
         for dealer in roster.graph.neighbours[holder]:
-            place = roster.graph.get_place(dealer, holder)
             values = (evaluate_polynomial(each, place, ORDER) for each in polynomials[dealer])
             held[dealer] = SharePair(*values)
         wanted = releases.list_wanted(roster, holder, federation.members, survivors)

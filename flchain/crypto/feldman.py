@@ -7,18 +7,20 @@ hidden only as far as logarithms are hard: use it for secrets that are keys.
 
 import math
 from collections.abc import Sequence
+from itertools import compress
 
 from coincurve import PublicKey
 
 from flchain.crypto.backend import Backend
 from flchain.crypto.groups import INFINITY, Point
 from flchain.crypto.scalars import is_scalar
-from flchain.crypto.secp256k1 import GENERATOR, ORDER, encode_point, get_group
+from flchain.crypto.secp256k1 import GENERATOR, ORDER, get_group
 from flchain.protocol.errors import EncodingError
 
 _MAX_LIST = 36
-_MAX_REPEATED = 1 << 10
+_MAX_REPEATED = 1 << 13
 _UNCOMPRESSED = b"\x04"
+_HALF = 32
 
 
 def commit_polynomial(
@@ -45,6 +47,34 @@ def verify_share(
         return False
     expected = evaluate_commitments(commitments, place, backend)
     return get_group(backend).multiply(GENERATOR, share) == expected
+
+
+def verify_shares(
+    commitments: Sequence[Sequence[Point]],
+    place: int,
+    shares: Sequence[int],
+    weights: Sequence[int],
+    backend: Backend = Backend.FAST,
+) -> bool:
+    """Return whether all shares at one place, each of its own polynomial, seem right.
+
+    All polynomials have as many commitments. What is checked is the sum of the equations, each
+    times its weight: with weights of b bits that whoever made the shares cannot know, wrong ones
+    pass with a chance of 2^-b. False says that at least one is wrong.
+    """
+    if not all(is_scalar(share, ORDER) for share in shares):
+        return False
+    total = sum(weight * share for weight, share in zip(weights, shares, strict=True)) % ORDER
+    columns = list(zip(*commitments, strict=True))
+    if backend is Backend.FAST:
+        try:
+            summed = _sum_columns(columns, weights)
+        except ValueError:
+            return False
+    else:
+        summed = [get_group(backend).sum_products(column, weights) for column in columns]
+    expected = evaluate_commitments(summed, place, backend)
+    return get_group(backend).multiply(GENERATOR, total) == expected
 
 
 def evaluate_commitments(
@@ -79,9 +109,33 @@ def _evaluate_small(commitments: Sequence[Point], place: int) -> Point:
     """
     step = math.isqrt(place) if place > _MAX_LIST else 1
     times, rest = divmod(place, step)
-    keys = [PublicKey(_UNCOMPRESSED + encode_point(point)) for point in commitments]
+    keys = [_to_key(point) for point in commitments]
     total = keys.pop()
     while keys:
         many = PublicKey.combine_keys([total] * step) if step > 1 else total
         total = PublicKey.combine_keys([many] * times + [total] * rest + [keys.pop()])
     return Point(*total.point())
+
+
+def _sum_columns(columns: Sequence[Sequence[Point]], weights: Sequence[int]) -> Sequence[Point]:
+    """Return each column's sum of weight * point, bit by bit from the highest.
+
+    Raises ValueError if a sum on the way is infinity.
+    """
+    places = reversed(range(max(weights).bit_length()))
+    bits = [[weight >> place & 1 for weight in weights] for place in places]
+    return [_sum_column([_to_key(point) for point in column], bits) for column in columns]
+
+
+def _sum_column(keys: Sequence[PublicKey], bits: Sequence[Sequence[int]]) -> Point:
+    total: list[PublicKey] = []
+    for selected in bits:
+        total = [PublicKey.combine_keys([*total, *total, *compress(keys, selected)])]
+    return Point(*total[0].point())
+
+
+def _to_key(point: Point) -> PublicKey:
+    """Return the point as libsecp256k1 has it, which checks that it is on the curve."""
+    return PublicKey(
+        _UNCOMPRESSED + point.x.to_bytes(_HALF, "big") + point.y.to_bytes(_HALF, "big")
+    )

@@ -7,6 +7,8 @@ counts where thousands of commitments are read. Prime order, cofactor 1.
 from collections.abc import Sequence
 from functools import cache
 
+from coincurve import PublicKey
+
 from flchain.crypto import curves
 from flchain.crypto.backend import Backend
 from flchain.crypto.groups import INFINITY, Group, Point
@@ -17,6 +19,7 @@ ORDER = curves.get_secp256k1().order
 GENERATOR = Point(*curves.get_secp256k1().generator)
 
 _HALF = POINT_SIZE // 2
+_UNCOMPRESSED = b"\x04"
 
 
 @cache
@@ -53,10 +56,12 @@ def decode_point(data: bytes, *, allows_infinity: bool = False) -> Point:
     del allows_infinity
     if len(data) != POINT_SIZE:
         raise EncodingError(f"secp256k1: a point has {POINT_SIZE} bytes, not {len(data)}")
-    point = Point(int.from_bytes(data[:_HALF], "big"), int.from_bytes(data[_HALF:], "big"))
-    if not curves.is_on_curve(curves.get_secp256k1(), curves.Point(*point)):
-        raise EncodingError("secp256k1: the bytes are no point of the curve")
-    return point
+    try:
+        # Refuses coordinates of the field's size or more, and points off the curve.
+        PublicKey(_UNCOMPRESSED + data)
+    except ValueError:
+        raise EncodingError("secp256k1: the bytes are no point of the curve") from None
+    return Point(int.from_bytes(data[:_HALF], "big"), int.from_bytes(data[_HALF:], "big"))
 
 
 class _Arithmetic:

@@ -68,7 +68,7 @@ def verify_complaint(
     `sharing` is what the dealer published. Raises EncodingError if the two are no neighbours.
     """
     dealer = complaint.dealer
-    roster.graph.get_place(dealer, accuser)
+    roster.graph.get_index(dealer, accuser)
     claim = _build_claim(roster, accuser, dealer, complaint.common)
     try:
         linear.verify(group or get_group(), claim, complaint.proof, roster.get_context(accuser))

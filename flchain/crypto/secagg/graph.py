@@ -26,21 +26,23 @@ class Graph:
     """Each agent's neighbours, in ascending order of address."""
 
     neighbours: Mapping[Address, tuple[Address, ...]]
+    places: Mapping[Address, int]
+    """Where polynomials are evaluated for each agent: its number among all, from 1."""
 
     @property
     def agents(self) -> tuple[Address, ...]:
         """Everybody, in ascending order of address."""
         return tuple(self.neighbours)
 
-    def get_place(self, dealer: Address, holder: Address) -> int:
-        """Return where the dealer's polynomial is evaluated for the holder, from 1.
+    def get_index(self, agent: Address, other: Address) -> int:
+        """Return the other's position among the agent's neighbours, from 0.
 
         Raises EncodingError if they are no neighbours.
         """
-        neighbours = self.neighbours.get(dealer, ())
-        if holder not in neighbours:
-            raise EncodingError(f"secure aggregation: {holder} is no neighbour of {dealer}")
-        return 1 + neighbours.index(holder)
+        neighbours = self.neighbours.get(agent, ())
+        if other not in neighbours:
+            raise EncodingError(f"secure aggregation: {other} is no neighbour of {agent}")
+        return neighbours.index(other)
 
 
 def build_graph(agents: Iterable[Address], degree: int, round_key: Digest, seed: bytes) -> Graph:
@@ -53,7 +55,7 @@ def build_graph(agents: Iterable[Address], degree: int, round_key: Digest, seed:
     if len(seed) != SEED_SIZE or len(round_key) != SEED_SIZE:
         raise EncodingError(f"graph: seed and round key have {SEED_SIZE} bytes each")
     if degree == len(ordered) - 1:
-        return Graph({agent: _leave_out(ordered, agent) for agent in ordered})
+        return _number({agent: _leave_out(ordered, agent) for agent in ordered})
     if not 0 < degree < len(ordered) or degree % 2:
         raise EncodingError(f"graph: {len(ordered)} agents cannot have {degree} neighbours each")
     circle = shuffle(ordered, _draw_words(_DOMAIN + round_key + seed))
@@ -62,7 +64,7 @@ def build_graph(agents: Iterable[Address], degree: int, round_key: Digest, seed:
         agent: sort_agents(circle[(place + step) % len(circle)] for step in steps)
         for place, agent in enumerate(circle)
     }
-    return Graph({agent: found[agent] for agent in ordered})
+    return _number({agent: found[agent] for agent in ordered})
 
 
 def shuffle(items: Sequence[Address], words: Iterator[int]) -> list[Address]:
@@ -84,6 +86,10 @@ def _draw_words(key: bytes) -> Iterator[int]:
         block = sha256(key + counter.to_bytes(_WORD, "big")).digest()
         for start in range(0, len(block), _WORD):
             yield int.from_bytes(block[start : start + _WORD], "big")
+
+
+def _number(neighbours: Mapping[Address, tuple[Address, ...]]) -> Graph:
+    return Graph(neighbours, {agent: place for place, agent in enumerate(neighbours, start=1)})
 
 
 def _leave_out(agents: Sequence[Address], agent: Address) -> tuple[Address, ...]:

@@ -1,16 +1,16 @@
 """Both secrets of an agent, shared among its neighbours so that each can check its part.
 
 The dealer shares a and b by two polynomials of degree t - 1 whose constant commitments are its
-public keys, so those are not sent again. Neighbour number x (from 1, ascending addresses) gets both
-values at x, encrypted with ChaCha20-Poly1305 (RFC 8439). The key is HKDF(SHA-256(e_i * E_j), info);
-info is "flchain/secagg/v1/share" || round key || dealer || holder and is also the associated data;
-the nonce is zero, because the key is used for this pair, direction and round alone.
+public keys, so those are not sent again. Agent number x of all (from 1, by ascending address) gets
+both values at x, encrypted with ChaCha20-Poly1305 (RFC 8439). The key is HKDF(SHA-256(e_i * E_j),
+info); info is "flchain/secagg/v1/share" || round key || dealer || holder and is also the associated
+data; the nonce is zero, because the key is used for this pair, direction and round alone.
 
     body   u16 t || u16 k || (t - 1) points for a || (t - 1) points for b || k ciphertexts of 80
     bytes
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from flchain.crypto.curves import Point as CurvePoint
 from flchain.crypto.curves import encode_point as compress_point
-from flchain.crypto.feldman import commit_polynomial, verify_share
+from flchain.crypto.feldman import commit_polynomial, verify_share, verify_shares
 from flchain.crypto.groups import Point
 from flchain.crypto.scalars import SCALAR_SIZE, decode_scalar, encode_scalar
 from flchain.crypto.secagg.agents import build_info, derive_key
@@ -36,6 +36,7 @@ CIPHERTEXT_SIZE = 2 * SCALAR_SIZE + 16
 _KEY_SIZE = 32
 _NONCE = bytes(12)
 _COUNT = 2
+_MAX_WEIGHT = (1 << 20) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,8 @@ def deal_shares(roster: Roster, dealer: Address, secrets: Secrets, seed: bytes) 
     points = [roster.keys[holder].encryption for holder in neighbours]
     agreements = agree(secrets.encryption, points)
     ciphertexts = []
-    for place, (holder, agreed) in enumerate(zip(neighbours, agreements, strict=True), start=1):
+    for holder, agreed in zip(neighbours, agreements, strict=True):
+        place = roster.graph.places[holder]
         values = (evaluate_polynomial(each, place, ORDER) for each in polynomials)
         plain = b"".join(encode_scalar(value, ORDER) for value in values)
         info = build_info("share", roster.round_key, dealer, holder)
@@ -98,21 +100,43 @@ def open_share(
     return decrypt_share(roster, dealer, holder, sharing, agreed)
 
 
+def open_shares(
+    roster: Roster, holder: Address, secrets: Secrets, sharings: Mapping[Address, Sharing]
+) -> tuple[dict[Address, SharePair], dict[Address, BadShare]]:
+    """Return what the holder's neighbours gave it, and what was wrong with the others'.
+
+    All shares are checked at once, with weights from the holder's secret, so that a wrong one
+    passes with a chance of 2^-20: it would harm nobody's privacy and one share among many. If the
+    check fails each is checked alone. Sharings of agents that are no neighbours are ignored.
+    """
+    dealers = [each for each in roster.graph.neighbours[holder] if each in sharings]
+    points = [roster.keys[dealer].encryption for dealer in dealers]
+    good: dict[Address, SharePair] = {}
+    bad: dict[Address, BadShare] = {}
+    for dealer, agreed in zip(dealers, agree(secrets.encryption, points), strict=True):
+        try:
+            good[dealer] = _read_pair(roster, dealer, holder, sharings[dealer], agreed)
+        except BadShare as error:
+            bad[dealer] = error
+    if not _are_right(roster, holder, secrets, sharings, good):
+        wrong = [
+            dealer
+            for dealer, pair in good.items()
+            if not verify_pair(roster, dealer, holder, sharings[dealer], pair)
+        ]
+        for dealer in wrong:
+            del good[dealer]
+            bad[dealer] = _build_wrong_share(dealer, holder)
+    return good, bad
+
+
 def decrypt_share(
     roster: Roster, dealer: Address, holder: Address, sharing: Sharing, agreed: bytes
 ) -> SharePair:
     """Return what the dealer gave to the holder, with what the two agreed on. Raises BadShare."""
-    place = roster.graph.get_place(dealer, holder)
-    info = build_info("share", roster.round_key, dealer, holder)
-    try:
-        plain = _get_cipher(agreed, info).decrypt(_NONCE, sharing.ciphertexts[place - 1], info)
-        pair = SharePair(
-            decode_scalar(plain[:SCALAR_SIZE], ORDER), decode_scalar(plain[SCALAR_SIZE:], ORDER)
-        )
-    except (InvalidTag, EncodingError):
-        raise BadShare(f"the share from {dealer} for {holder} cannot be decrypted") from None
+    pair = _read_pair(roster, dealer, holder, sharing, agreed)
     if not verify_pair(roster, dealer, holder, sharing, pair):
-        raise BadShare(f"the share from {dealer} for {holder} is not what was committed to")
+        raise _build_wrong_share(dealer, holder)
     return pair
 
 
@@ -120,7 +144,7 @@ def verify_pair(
     roster: Roster, dealer: Address, holder: Address, sharing: Sharing, pair: SharePair
 ) -> bool:
     """Return whether both values are the committed polynomials' at the holder's place."""
-    place = roster.graph.get_place(dealer, holder)
+    place = roster.graph.places[holder]
     masking, self_mask = get_commitments(roster, dealer, sharing)
     is_right = verify_share(masking, place, pair.masking)
     return is_right and verify_share(self_mask, place, pair.self_mask)
@@ -166,6 +190,51 @@ def decode_sharing(roster: Roster, dealer: Address, data: bytes) -> Sharing:
         raise MalformedMessage(f"{dealer}'s commitments are malformed: {error}") from None
     ciphertexts = tuple(_cut(body[head + points :], CIPHERTEXT_SIZE))
     return Sharing(found[: threshold - 1], found[threshold - 1 :], ciphertexts)
+
+
+def _read_pair(
+    roster: Roster, dealer: Address, holder: Address, sharing: Sharing, agreed: bytes
+) -> SharePair:
+    """Return the decrypted pair, not yet checked. Raises BadShare if it cannot be decrypted."""
+    ciphertext = sharing.ciphertexts[roster.graph.get_index(dealer, holder)]
+    info = build_info("share", roster.round_key, dealer, holder)
+    try:
+        plain = _get_cipher(agreed, info).decrypt(_NONCE, ciphertext, info)
+        return SharePair(
+            decode_scalar(plain[:SCALAR_SIZE], ORDER), decode_scalar(plain[SCALAR_SIZE:], ORDER)
+        )
+    except (InvalidTag, EncodingError):
+        raise BadShare(f"the share from {dealer} for {holder} cannot be decrypted") from None
+
+
+def _are_right(
+    roster: Roster,
+    holder: Address,
+    secrets: Secrets,
+    sharings: Mapping[Address, Sharing],
+    pairs: Mapping[Address, SharePair],
+) -> bool:
+    """Return whether all pairs pass the check of their weighted sum."""
+    if not pairs:
+        return True
+    commitments = [
+        each for dealer in pairs for each in get_commitments(roster, dealer, sharings[dealer])
+    ]
+    values = [value for pair in pairs.values() for value in (pair.masking, pair.self_mask)]
+    info = build_info("check", roster.round_key, holder)
+    seed = derive_key(encode_scalar(secrets.encryption, ORDER), info, _KEY_SIZE)
+    weights = _derive_weights(seed, len(values))
+    return verify_shares(commitments, roster.graph.places[holder], values, weights)
+
+
+def _derive_weights(seed: bytes, count: int) -> list[int]:
+    """Return weights of 20 bits, none of them zero."""
+    digests = (sha256(seed + number.to_bytes(_COUNT, "big")).digest() for number in range(count))
+    return [1 + int.from_bytes(digest[:8], "big") % _MAX_WEIGHT for digest in digests]
+
+
+def _build_wrong_share(dealer: Address, holder: Address) -> BadShare:
+    return BadShare(f"the share from {dealer} for {holder} is not what was committed to")
 
 
 def _get_cipher(agreed: bytes, info: bytes) -> ChaCha20Poly1305:

@@ -95,10 +95,11 @@ def find_bad_shares(
             check_release(round_.roster, holder, release, round_.members, round_.survivors)
         except WrongRelease as error:
             found[holder] = error
+    agents = round_.roster.graph.agents
     for owner, shares in _sort_shares(round_, releases).items():
         secret = Secret.SELF_MASK if owner in round_.survivors else Secret.MASKING
         for place in find_bad_places(round_.get_commitments(owner, secret), shares):
-            holder = round_.roster.graph.neighbours[owner][place - 1]
+            holder = agents[place - 1]
             found.setdefault(holder, BadShare(f"{holder} released a wrong share of {owner}'s"))
     return found
 
@@ -176,7 +177,7 @@ def _sort_shares(
         except WrongRelease:
             continue
         for share in release.shares:
-            found[share.owner][graph.get_place(share.owner, holder)] = share.value
+            found[share.owner][graph.places[holder]] = share.value
     return found
 
 
@@ -191,7 +192,7 @@ def _restore(round_: Unmasking, owner: Address, secret: Secret, shares: Mapping[
     bad = find_bad_places(commitments, shares)
     good = {place: value for place, value in sorted(shares.items()) if place not in bad}
     if len(good) < threshold:
-        names = [round_.roster.graph.neighbours[owner][place - 1] for place in bad]
+        names = [round_.roster.graph.agents[place - 1] for place in bad]
         raise TooFewShares(
             f"{owner}: {len(good)} valid shares of {threshold} needed"
             + (f"; wrong ones came from {', '.join(names)}" if names else "")

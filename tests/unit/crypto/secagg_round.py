@@ -77,7 +77,7 @@ class Party:
 
 def open_unchecked(party, holder, dealer):
     """Return a share from the dealer's own polynomials, which takes no product."""
-    place = party.roster.graph.get_place(dealer, holder)
+    place = party.roster.graph.places[holder]
     polynomials = shares.draw_polynomials(
         party.roster, dealer, party.secrets[dealer], party.seeds[dealer]
     )
@@ -119,7 +119,6 @@ def flip_bit(data, at=-1):
     changed = bytearray(data)
     changed[at] ^= 1
     return bytes(changed)
-
 
 
 def compute_excess(counts):

@@ -4,7 +4,12 @@ import pytest
 
 from flchain.crypto import feldman
 from flchain.crypto.backend import Backend
-from flchain.crypto.feldman import commit_polynomial, evaluate_commitments, verify_share
+from flchain.crypto.feldman import (
+    commit_polynomial,
+    evaluate_commitments,
+    verify_share,
+    verify_shares,
+)
 from flchain.crypto.groups import INFINITY
 from flchain.crypto.secp256k1 import GENERATOR, ORDER, get_group
 from flchain.crypto.shamir import evaluate_polynomial
@@ -19,7 +24,7 @@ def test_commit__both_backends__agree():
     assert commit_polynomial(POLYNOMIAL, Backend.REFERENCE) == COMMITMENTS
 
 
-@pytest.mark.parametrize("place", [1, 2, 36, 37, 68, 1024, 1025, ORDER - 1])
+@pytest.mark.parametrize("place", [1, 2, 36, 37, 68, 5000, 2**13 + 1, ORDER - 1])
 def test_verify_share__at_small_and_large_places__accepts_the_share_alone(place):
     share = evaluate_polynomial(POLYNOMIAL, place, ORDER)
     assert verify_share(COMMITMENTS, place, share)
@@ -65,3 +70,37 @@ def test_commit__coefficient_out_of_range__is_refused(bad):
 def test_evaluate__nothing_or_at_the_secret__is_refused(commitments, place):
     with pytest.raises(EncodingError, match="at least one"):
         evaluate_commitments(commitments, place)
+
+
+OTHERS = [(5, 7, 11, 13), (3**90, 2, 5**70, 1), POLYNOMIAL]
+MANY = [commit_polynomial(polynomial) for polynomial in OTHERS]
+VALUES = [evaluate_polynomial(polynomial, 9, ORDER) for polynomial in OTHERS]
+WEIGHTS = (5, 2**20 - 1, 2**13)
+
+
+@pytest.mark.parametrize("backend", Backend)
+def test_verify_shares__all_right__accepts_them(backend):
+    assert verify_shares(MANY, 9, VALUES, WEIGHTS, backend)
+
+
+@pytest.mark.parametrize("backend", Backend)
+@pytest.mark.parametrize("wrong", range(3))
+def test_verify_shares__one_wrong__is_noticed(backend, wrong):
+    values = [value + (number == wrong) for number, value in enumerate(VALUES)]
+    assert not verify_shares(MANY, 9, values, WEIGHTS, backend)
+
+
+def test_verify_shares__of_another_place__is_noticed():
+    assert not verify_shares(MANY, 8, VALUES, WEIGHTS)
+
+
+def test_verify_shares__errors_that_cancel_without_weights__are_noticed():
+    values = [VALUES[0] + 1, VALUES[1] - 1, VALUES[2]]
+    assert verify_shares(MANY, 9, values, (1, 1, 1))
+    assert not verify_shares(MANY, 9, values, WEIGHTS)
+
+
+def test_verify_shares__not_reduced_or_summing_to_infinity__says_no():
+    assert not verify_shares(MANY, 9, [VALUES[0] + ORDER, *VALUES[1:]], WEIGHTS)
+    opposite = [tuple(map(GROUP.negate, MANY[0])), MANY[0]]
+    assert not verify_shares(opposite, 9, [ORDER - VALUES[0], VALUES[0]], (3, 3))

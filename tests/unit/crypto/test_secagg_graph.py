@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
+from flchain.crypto.secagg.errors import NoParameters
 from flchain.crypto.secagg.graph import build_graph, shuffle
 from flchain.crypto.secagg.roster import build_roster
-from flchain.crypto.secagg.errors import NoParameters
 from flchain.protocol.errors import EncodingError
 from tests.unit.crypto.secagg_round import (
     CONTEXT,
@@ -62,19 +62,24 @@ def test_shuffle__over_many_seeds__gives_every_order_as_often():
     assert compute_excess(orders.values()) < 4
 
 
-def test_place__of_a_neighbour__counts_from_one():
+def test_graph__places__count_all_agents_from_one():
     graph = build_graph(AGENTS, 4, KEY, GRAPH_SEED)
-    dealer = AGENTS[3]
-    places = [graph.get_place(dealer, holder) for holder in graph.neighbours[dealer]]
-    assert places == [1, 2, 3, 4]
+    assert [graph.places[agent] for agent in graph.agents] == list(range(1, 31))
 
 
-def test_place__of_a_stranger__is_refused():
+def test_index__of_a_neighbour__counts_from_zero():
+    graph = build_graph(AGENTS, 4, KEY, GRAPH_SEED)
+    agent = AGENTS[3]
+    indices = [graph.get_index(agent, other) for other in graph.neighbours[agent]]
+    assert indices == [0, 1, 2, 3]
+
+
+def test_index__of_a_stranger__is_refused():
     graph = build_graph(AGENTS, 2, KEY, GRAPH_SEED)
     stranger = next(a for a in AGENTS if a not in graph.neighbours[AGENTS[0]])
     for dealer in (AGENTS[0], address("nobody")):
         with pytest.raises(EncodingError, match="no neighbour"):
-            graph.get_place(dealer, stranger)
+            graph.get_index(dealer, stranger)
 
 
 @pytest.mark.parametrize("degree", [-2, 0, 3, 30, 32])

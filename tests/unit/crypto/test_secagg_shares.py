@@ -36,17 +36,15 @@ def open_share(sharing, holder=HOLDER, roster=ROSTER):
 
 
 def replace_ciphertext(sharing, ciphertext, holder=HOLDER):
-    place = ROSTER.graph.get_place(DEALER, holder)
+    place = ROSTER.graph.get_index(DEALER, holder)
     changed = list(sharing.ciphertexts)
-    changed[place - 1] = ciphertext
+    changed[place] = ciphertext
     return replace(sharing, ciphertexts=tuple(changed))
 
 
 def lie(pair):
     """Return a sharing that is well encrypted but gives the holder another pair."""
-    (agreed,) = shares.agree(
-        PARTY.secrets[DEALER].encryption, [ROSTER.keys[HOLDER].encryption]
-    )
+    (agreed,) = shares.agree(PARTY.secrets[DEALER].encryption, [ROSTER.keys[HOLDER].encryption])
     info = shares.build_info("share", ROSTER.round_key, DEALER, HOLDER)
     plain = pair.masking.to_bytes(32, "big") + pair.self_mask.to_bytes(32, "big")
     return replace_ciphertext(
@@ -180,9 +178,7 @@ def test_complaint__about_no_neighbour__is_refused():
     circle = build_graph(PARTY.agents, 2, CONTEXT.round_key, GRAPH_SEED)
     roster = replace(ROSTER, graph=circle)
     stranger = next(
-        each
-        for each in PARTY.agents
-        if each != HOLDER and each not in circle.neighbours[HOLDER]
+        each for each in PARTY.agents if each != HOLDER and each not in circle.neighbours[HOLDER]
     )
     with pytest.raises(EncodingError, match="no neighbour"):
         complaints.verify_complaint(roster, HOLDER, replace(COMPLAINT, dealer=stranger), BAD)
@@ -214,3 +210,32 @@ def test_complaint__bad_bytes__are_refused_each_with_its_error(data, accuser, er
         complaints.decode_complaint(ROSTER, accuser, data)
 
 
+def open_all(sharing=SHARING):
+    sharings = PARTY.sharings | {DEALER: sharing}
+    return shares.open_shares(ROSTER, HOLDER, PARTY.secrets[HOLDER], sharings)
+
+
+def test_open_shares__all_right__returns_what_each_dealer_gave():
+    good, bad = open_all()
+    assert good == PARTY.open_shares(HOLDER)
+    assert bad == {}
+
+
+@pytest.mark.parametrize("sharing", LIES.values(), ids=LIES)
+def test_open_shares__one_bad__returns_the_others(sharing):
+    good, bad = open_all(sharing)
+    expected = PARTY.open_shares(HOLDER)
+    del expected[DEALER]
+    assert good == expected
+    assert list(bad) == [DEALER]
+    assert type(bad[DEALER]) is BadShare
+
+
+def test_open_shares__nothing_shared__returns_nothing():
+    assert shares.open_shares(ROSTER, HOLDER, PARTY.secrets[HOLDER], {}) == ({}, {})
+
+
+def test_weights__of_another_seed__are_others_and_never_zero():
+    found = shares._derive_weights(digest("weights"), 2000)
+    assert found != shares._derive_weights(digest("other"), 2000)
+    assert 0 < min(found) < 2**13 < 2**20 - 2**12 < max(found) < 2**20

@@ -43,8 +43,7 @@ def is_covered(party, counts, subset, survivors):
     """Return whether a pair mask with a survivor outside the subset stays unknown."""
     threshold, graph = party.roster.threshold, party.roster.graph
     return any(
-        counts[inside, Secret.MASKING] < threshold
-        and counts[outside, Secret.MASKING] < threshold
+        counts[inside, Secret.MASKING] < threshold and counts[outside, Secret.MASKING] < threshold
         for inside in subset
         for outside in graph.neighbours[inside]
         if outside in survivors and outside not in subset

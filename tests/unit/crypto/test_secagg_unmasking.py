@@ -55,9 +55,7 @@ def tamper(release, place=0, **change):
 
 def list_survivor_sets():
     # A survivor needs three surviving neighbours, hence four survivors at least.
-    return [
-        subset for size in (4, 5, 6) for subset in itertools.combinations(AGENTS, size)
-    ]
+    return [subset for size in (4, 5, 6) for subset in itertools.combinations(AGENTS, size)]
 
 
 @pytest.mark.parametrize("survivors", list_survivor_sets(), ids=len)
@@ -92,9 +90,7 @@ def test_unmask__member_never_shared__is_left_out_from_the_start():
 
 
 def test_unmask__extreme_inputs__are_summed_exactly():
-    inputs = {
-        agent: np.array([2**31 // 6 - 1, -(2**31 // 6)], np.int32) for agent in AGENTS
-    }
+    inputs = {agent: np.array([2**31 // 6 - 1, -(2**31 // 6)], np.int32) for agent in AGENTS}
     masked = {agent: PARTY.mask(agent, to_words(inputs[agent])) for agent in AGENTS}
     released = {agent: PARTY.release(agent, AGENTS) for agent in AGENTS}
     total = from_words(PARTY.unmask(masked, released))
@@ -105,9 +101,7 @@ def test_unmask__iterator_of_vectors__is_never_held():
     size, count = 1 << 18, 12
     ending = PARTY.finish(AGENTS)
     released = {agent: PARTY.release(agent, AGENTS) for agent in AGENTS}
-    corrections = unmasking.build_corrections(
-        ending, unmasking.restore_secrets(ending, released)
-    )
+    corrections = unmasking.build_corrections(ending, unmasking.restore_secrets(ending, released))
     tracemalloc.start()
     vectors = (np.full(size, number, "<u4") for number in range(count))
     unmasking.unmask(vectors, corrections, size)
@@ -164,7 +158,7 @@ def test_restore__wrong_share_and_none_to_spare__names_who_sent_it():
 def test_find_bad_shares__errors_that_cancel_in_the_secret__are_found():
     # Two wrong shares whose errors cancel at 0: the secret is right, the shares are not.
     owner, holders = AGENTS[0], AGENTS[1:4]
-    places = [ROSTER.graph.get_place(owner, holder) for holder in holders]
+    places = [ROSTER.graph.places[holder] for holder in holders]
     weights = [
         np.prod([other for other in places if other != at], dtype=object)
         * pow(int(np.prod([o - at for o in places if o != at], dtype=object)), -1, ORDER)
@@ -195,7 +189,9 @@ def test_release__asks_for_each_neighbour__one_share_of_the_right_secret():
 def test_release__both_shares_of_one_owner__cannot_be_made():
     owner = AGENTS[1]
     with pytest.raises(DoubleRelease, match="both shares"):
-        Release((ReleasedShare(owner, Secret.SELF_MASK, 1), ReleasedShare(owner, Secret.MASKING, 2)))
+        Release(
+            (ReleasedShare(owner, Secret.SELF_MASK, 1), ReleasedShare(owner, Secret.MASKING, 2))
+        )
 
 
 def test_release__owners_out_of_order__cannot_be_made():
