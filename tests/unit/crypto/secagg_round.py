@@ -34,7 +34,7 @@ CONTEXT = Context(
 OTHER_ROUND = digest("another round")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Party:
     """Everybody's secrets and messages; members are all unless a test says otherwise."""
 
@@ -42,6 +42,9 @@ class Party:
     seeds: dict
     secrets: dict
     sharings: dict
+
+    def __repr__(self):
+        return f"{len(self.agents)} agents, threshold {self.roster.threshold}"
 
     @property
     def agents(self):
