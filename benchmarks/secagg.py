@@ -303,7 +303,7 @@ def compute_median(runs: list[dict[str, float]], stages: tuple[str, ...]) -> flo
 def simulate(agents: int, sizes: tuple[int, ...], repeats: int) -> Iterator[Row]:
     """Yield a client's and the aggregator's figures at the degree that the bounds ask for."""
     found = compute_parameters(agents, 2000, 1000)
-    case = Case(agents, found.degree, found.lowest, 1000, agents // 10)
+    case = Case(agents, found.degree, found.lowest, 1000, agents // 20)
     stages = Stages()
     federation = found_federation(case, stages)
     ordered = federation.roster.graph.agents

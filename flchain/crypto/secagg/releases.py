@@ -129,6 +129,8 @@ def check_release(
 ) -> None:
     """Raise WrongRelease unless it has the very shares that the sets ask its holder for."""
     found = {share.owner: share.secret for share in release.shares}
+    if holder not in members:
+        raise WrongRelease(f"{holder} has shared nothing and has nothing to release")
     if found != list_wanted(roster, holder, members, survivors):
         raise WrongRelease(f"{holder} has released other shares than the survivors ask for")
 

@@ -167,10 +167,10 @@ def _sort_shares(
 ) -> dict[Address, dict[int, int]]:
     """Return each owner's shares by place, from the releases that have what they should."""
     graph = round_.roster.graph
-    found: dict[Address, dict[int, int]] = {agent: {} for agent in graph.agents}
+    found: dict[Address, dict[int, int]] = {agent: {} for agent in round_.members}
     for holder in graph.agents:
         release = releases.get(holder)
-        if release is None or holder not in round_.members:
+        if release is None:
             continue
         try:
             check_release(round_.roster, holder, release, round_.members, round_.survivors)

@@ -249,12 +249,15 @@ def test_release__of_other_shares_than_wanted__is_left_out(release):
     assert np.array_equal(from_words(total), add(SURVIVORS))
 
 
-def test_release__of_somebody_unknown__is_ignored():
+def test_release__of_an_agent_that_shared_nothing__is_left_out():
     members = AGENTS[1:]
     masked = {a: PARTY.mask(a, to_words(INPUTS[a]), members) for a in members}
     released = {a: PARTY.release(a, members, members) for a in members}
     released[AGENTS[0]] = RELEASES[AGENTS[0]]
     assert np.array_equal(from_words(PARTY.unmask(masked, released, members)), add(members))
+    faults = unmasking.find_bad_shares(PARTY.finish(members, members), released)
+    assert list(faults) == [AGENTS[0]]
+    assert type(faults[AGENTS[0]]) is WrongRelease
 
 
 HOLDER = AGENTS[0]
