@@ -1,4 +1,4 @@
-"""Secure aggregation beside Flower's SecAgg+, stage by stage, and at sizes that Flower does not reach.
+"""Secure aggregation beside Flower's SecAgg+, stage by stage, and far beyond its sizes.
 
 The peer is flwr 1.41.0 by its own functions (`benchmarks/peers`), in an environment of its own that
 `make bench-peers` makes, as a second process with one thread that runs while this one waits. Both
@@ -162,7 +162,9 @@ def mask_update(
 ) -> bytes:
     """Quantise, weigh, mask and encode."""
     rounded = round_vector(vector, rules, rng)
-    words = weights.append_weight(rounded * np.int32(WEIGHT), OPENING)
+    rounded *= WEIGHT
+    words = weights.append_weight(rounded, OPENING)
+    del rounded
     secrets = federation.secrets[agent]
     masked = masking.mask_input(federation.roster, agent, secrets, federation.members, words)
     return masking.encode_words(masked)
@@ -181,8 +183,8 @@ def run_ours(case: Case) -> dict[str, float]:
         vector = rng.standard_normal(case.size, np.float32)
         sent[agent] = stages.run("mask", mask_update, federation, agent, vector, rules, rng)
         mean += vector
-    for agent in sent:
-        expected += unmask_alone(federation, agent, sent[agent], case.size)
+    for agent, data in sent.items():
+        expected += unmask_alone(federation, agent, data, case.size)
     size = case.size + weights.TAIL
     vectors = (masking.decode_words(data, size) for data in sent.values())
     total = stages.run("sum", masks.sum_words, vectors, size)

@@ -11,6 +11,7 @@ import json
 import random
 import sys
 import time
+from typing import Any
 
 import numpy as np
 from flwr.common import bytes_to_ndarray, ndarrays_to_parameters
@@ -34,8 +35,11 @@ from flwr.common.secure_aggregation.secaggplus_utils import (
 )
 from flwr.supercore.primitives.asymmetric import bytes_to_private_key, bytes_to_public_key
 
+Case = dict[str, Any]
 # The package has a function of the module's name in its place.
 mod = importlib.import_module("flwr.client.mod.secure_aggregation.secaggplus_mod")
+setup, share_keys = (getattr(mod, name) for name in ("_setup", "_share_keys"))
+mask_vector, tell_shares = (getattr(mod, name) for name in ("_collect_masked_vectors", "_unmask"))
 CLIP, LEVELS, MODULUS, MAX_WEIGHT = 8.0, 1 << 20, 1 << 32, 1000.0
 WEIGHT = 1000
 
@@ -43,31 +47,33 @@ WEIGHT = 1000
 class Clock:
     """Seconds by stage."""
 
-    def __init__(self):
-        self.seconds = {}
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
 
-    def run(self, stage, function, *arguments):
+    def run(self, stage: str, function: Any, *arguments: Any) -> Any:
+        """Return the function's result and remember how long it took."""
         begun = time.perf_counter()
         result = function(*arguments)
         self.add(stage, time.perf_counter() - begun)
         return result
 
-    def add(self, stage, seconds):
+    def add(self, stage: str, seconds: float) -> None:
+        """Add seconds to a stage."""
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
 
 
-def run(case):
+def run(case: Case) -> Case:
     """Run one whole aggregation."""
     clock = Clock()
     nodes = list(range(1, case["agents"] + 1))
     around = arrange(nodes, case["degree"])
     states = {node: mod.SecAggPlusState(nid=node) for node in nodes}
-    keys = {node: clock.run("setup", mod._setup, states[node], configure(case)) for node in nodes}
+    keys = {node: clock.run("setup", setup, states[node], configure(case)) for node in nodes}
     public = {node: (keys[node][Key.PUBLIC_KEY_1], keys[node][Key.PUBLIC_KEY_2]) for node in nodes}
     forwarded = {node: ([], []) for node in nodes}
     for node in nodes:
         asked = {str(other): list(public[other]) for other in around[node]}
-        shared = clock.run("share", mod._share_keys, states[node], asked)
+        shared = clock.run("share", share_keys, states[node], asked)
         for target, blob in zip(
             shared[Key.DESTINATION_LIST], shared[Key.CIPHERTEXT_LIST], strict=True
         ):
@@ -79,7 +85,7 @@ def run(case):
     vectors = {node: mask(clock, states[node], forwarded[node], inputs[node]) for node in alive}
     total = clock.run("sum", add_vectors, vectors.values())
     collected = collect(clock, states, around, alive)
-    result = clock.run("unmask", unmask, case, total, collected, around, public, set(alive))
+    result = clock.run("unmask", unmask, total, collected, around, public, set(alive))
     mean = np.mean([inputs[node] for node in alive], axis=0)
     return {
         **clock.seconds,
@@ -88,7 +94,7 @@ def run(case):
     }
 
 
-def arrange(nodes, degree):
+def arrange(nodes: list[int], degree: int) -> dict[int, set[int]]:
     """Return each node's neighbours, itself among them, as the workflow has them."""
     order = list(nodes)
     random.shuffle(order)
@@ -101,7 +107,8 @@ def arrange(nodes, degree):
     }
 
 
-def configure(case):
+def configure(case: Case) -> Case:
+    """Return what the server tells each client first."""
     return {
         Key.SAMPLE_NUMBER: case["agents"],
         Key.SHARE_NUMBER: case["degree"] + 1,
@@ -113,7 +120,8 @@ def configure(case):
     }
 
 
-def mask(clock, state, forwarded, vector):
+def mask(clock: Clock, state: Any, forwarded: Any, vector: Any) -> list[bytes]:
+    """Return a client's masked vector; the time that opening its shares takes is set apart."""
     sources, blobs = forwarded
     begun = time.perf_counter()
     for source, blob in zip(sources, blobs, strict=True):
@@ -121,13 +129,14 @@ def mask(clock, state, forwarded, vector):
     opening = time.perf_counter() - begun
     configs = {Key.CIPHERTEXT_LIST: blobs, Key.SOURCE_LIST: sources}
     parameters = ndarrays_to_parameters([vector])
-    sent = clock.run("mask", mod._collect_masked_vectors, state, configs, WEIGHT, parameters)
+    sent = clock.run("mask", mask_vector, state, configs, WEIGHT, parameters)
     clock.add("check", opening)
     clock.add("mask", -opening)
     return sent[Key.MASKED_PARAMETERS]
 
 
-def add_vectors(vectors):
+def add_vectors(vectors: Any) -> Any:
+    """Return the server's sum."""
     total = None
     for blobs in vectors:
         vector = [bytes_to_ndarray(blob) for blob in blobs]
@@ -135,18 +144,20 @@ def add_vectors(vectors):
     return parameters_mod(total, MODULUS)
 
 
-def collect(clock, states, around, alive):
+def collect(clock: Clock, states: Any, around: Any, alive: list[int]) -> dict[int, list[bytes]]:
+    """Return the shares that the living tell of each node."""
     collected = {node: [] for node in states}
     for node in alive:
         here, gone = around[node] & set(alive), around[node] - set(alive)
         asked = {Key.ACTIVE_NODE_ID_LIST: list(here), Key.DEAD_NODE_ID_LIST: list(gone)}
-        told = clock.run("unmask", mod._unmask, states[node], asked)
+        told = clock.run("unmask", tell_shares, states[node], asked)
         for owner, share in zip(told[Key.NODE_ID_LIST], told[Key.SHARE_LIST], strict=True):
             collected[owner].append(share)
     return collected
 
 
-def unmask(case, total, collected, around, public, alive):
+def unmask(total: Any, collected: Any, around: Any, public: Any, alive: set[int]) -> Any:
+    """Return the mean: what the workflow does once it has the shares."""
     shapes = get_parameters_shape(total)
     for node, shares in collected.items():
         secret = combine_shares(shares)
@@ -168,7 +179,8 @@ def unmask(case, total, collected, around, public, alive):
     return vector
 
 
-def main():
+def main() -> None:
+    """Answer each line."""
     for line in sys.stdin:
         print(json.dumps(run(json.loads(line))), flush=True)
 

@@ -34,9 +34,14 @@ def to_words(values: NDArray[np.int32]) -> Words:
 
     Raises EncodingError unless they are one row of 32-bit integers.
     """
+    check_integers(values)
+    return values.astype("<i4", order="C").view(WORD)
+
+
+def check_integers(values: NDArray[np.int32]) -> None:
+    """Raise EncodingError unless they are one row of 32-bit integers."""
     if values.dtype != np.int32 or values.ndim != 1:
         raise EncodingError("masking: one row of 32-bit integers is needed")
-    return values.astype("<i4", order="C").view(WORD)
 
 
 def from_words(words: Words) -> NDArray[np.int32]:

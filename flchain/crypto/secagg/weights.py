@@ -28,7 +28,7 @@ from flchain.crypto.commitments import (
 from flchain.crypto.groups import Group, Point
 from flchain.crypto.secagg.errors import CapacityExceeded, MalformedMessage, WeightSumMismatch
 from flchain.crypto.secagg.keys import derive_randomness, derive_scalar
-from flchain.crypto.secagg.masking import from_words, to_words
+from flchain.crypto.secagg.masking import check_integers, from_words
 from flchain.crypto.secagg.masks import WORD, Words, check_words
 from flchain.crypto.secagg.messages import Kind, decode_message, encode_message
 from flchain.crypto.sigma.ranges import (
@@ -89,8 +89,11 @@ def verify_weight(
 
 def append_weight(update: NDArray[np.int32], opening: Opening) -> Words:
     """Return the vector to mask: the update, weighted already, then weight and blinding."""
-    tail = np.array([opening.value, *split_blinding(opening.blinding)], WORD)
-    return np.concatenate([to_words(update), tail])
+    check_integers(update)
+    words = np.empty(len(update) + TAIL, WORD)
+    words[:-TAIL] = update.view(np.uint32)
+    words[-TAIL:] = (opening.value, *split_blinding(opening.blinding))
+    return words
 
 
 def split_sum(total: Words) -> WeightedSum:
