@@ -82,10 +82,12 @@ def _draw_below(bound: int, words: Iterator[int]) -> int:
 
 
 def _draw_words(key: bytes) -> Iterator[int]:
-    for counter in range(_RANGE):
+    counter = 0
+    while True:
         block = sha256(key + counter.to_bytes(_WORD, "big")).digest()
         for start in range(0, len(block), _WORD):
             yield int.from_bytes(block[start : start + _WORD], "big")
+        counter += 1
 
 
 def _number(neighbours: Mapping[Address, tuple[Address, ...]]) -> Graph:

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from flchain.protocol.errors import ConfigError, EncodingError
 
 MAX_CLIP = 1 << 30
-_BLOCK = 1 << 15
+# Small enough for the cache, and for BLAS to use one thread.
+_BLOCK = 1 << 13
 
 
 @dataclass(frozen=True, slots=True)

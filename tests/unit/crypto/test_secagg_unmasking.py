@@ -315,3 +315,9 @@ def test_count_vectors__too_few_or_many__is_refused(given):
     vectors = unmasking.count_vectors([np.zeros(1, "<u4")] * given, 5)
     with pytest.raises(EncodingError, match="5 survivors"):
         unmasking.unmask(vectors, unmasking.Masks(), 1)
+
+
+def test_count_vectors__as_many_as_expected__passes_them_on():
+    vectors = [np.full(2, number, "<u4") for number in range(5)]
+    counted = unmasking.count_vectors(vectors, 5)
+    assert np.array_equal([*counted], vectors)
