@@ -32,6 +32,7 @@ from secagg_round import (
     Stages,
     check_sum,
     found_federation,
+    make_pool,
     mask_update,
     prepare_client,
     run_aggregator,
@@ -153,9 +154,9 @@ def simulate(agents: int, sizes: tuple[int, ...], repeats: int) -> Iterator[Row]
         yield Row("  of it keys, shares and checks", "s", setup)
         yield Row("  of it quantising and masking", "s", masked)
         yield Row("  peak memory beside its vector", "MB", measure_peak(run))
-        aggregate = partial(run_aggregator, federation, survivors, told, size)
+        aggregate = partial(run_aggregator, federation, survivors, told, make_pool(size))
         yield Row(f"aggregator, {name}", "s", measure(aggregate, repeats), None, SERVER_LIMIT)
-        yield Row("  peak memory", "MB", measure_peak(aggregate))
+        yield Row("  peak memory beside the vector it reads", "MB", measure_peak(aggregate))
     ending = unmasking.Unmasking(federation.roster, federation.sharings, survivors)
     checked = measure(lambda: unmasking.find_bad_shares(ending, told), 1)
     yield Row(f"checking every released share, n {agents}", "s", checked)

@@ -257,15 +257,19 @@ def prepare_client(federation: Federation, agent: Address) -> None:
     open_shares(federation, agent)
 
 
+def make_pool(size: int) -> list[bytes]:
+    """Return a few encoded vectors of random words."""
+    return [np.random.default_rng(seed).bytes(4 * (size + weights.TAIL)) for seed in range(POOL)]
+
+
 def run_aggregator(
     federation: Federation,
     survivors: frozenset[Address],
     told: dict[Address, Release],
-    size: int,
+    pool: list[bytes],
 ) -> None:
-    """Do all that the aggregator does, on random vectors that it streams."""
-    words = size + weights.TAIL
-    pool = [np.random.default_rng(seed).bytes(4 * words) for seed in range(POOL)]
+    """Do all that the aggregator does, with a vector of the pool for each survivor."""
+    words = len(pool[0]) // masks.WORD.itemsize
     vectors = (masking.decode_words(pool[number % POOL], words) for number in range(len(survivors)))
     total = masks.sum_words(vectors, words)
     finish(federation, survivors, told, total)
