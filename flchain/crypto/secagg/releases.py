@@ -17,6 +17,7 @@ from itertools import pairwise
 from flchain.crypto.scalars import SCALAR_SIZE, decode_scalar, encode_scalar
 from flchain.crypto.secagg.agents import AGENT_SIZE, encode_agent, find_agent, index_agents
 from flchain.crypto.secagg.errors import (
+    BadShare,
     DoubleRelease,
     MalformedMessage,
     TooFewSurvivors,
@@ -76,10 +77,12 @@ def release_shares(
     """Return what the holder tells: the one release for this set, to be written down first.
 
     `held` has the checked shares of all its neighbours among the members. Raises TooFewSurvivors as
-    `check_survivors` does, and KeyError if a share is missing.
+    `check_survivors` does, and BadShare if a share is missing: a release is whole or none.
     """
     check_survivors(roster, members, survivors)
     wanted = list_wanted(roster, holder, members, survivors)
+    if missing := [owner for owner in wanted if owner not in held]:
+        raise BadShare(f"{holder} has no valid share from {', '.join(missing)} to release")
     return Release(
         tuple(
             ReleasedShare(owner, secret, _choose(held[owner], secret))

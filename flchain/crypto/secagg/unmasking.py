@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from flchain.crypto.feldman import commit_polynomial, verify_share
 from flchain.crypto.groups import Point
-from flchain.crypto.secagg.errors import BadShare, TooFewShares, WrongRelease
+from flchain.crypto.secagg.errors import BadShare, TooFewShares, TooFewSurvivors, WrongRelease
 from flchain.crypto.secagg.masking import build_pair_masks
 from flchain.crypto.secagg.masks import Masks, Words, apply_masks, derive_self_key, sum_words
 from flchain.crypto.secagg.releases import Release, Secret, check_release
@@ -34,12 +34,19 @@ class Restored:
 
 @dataclass(frozen=True, slots=True)
 class Unmasking:
-    """A round at its end: who shared, with which commitments, and who survived."""
+    """A round at its end: who shared, with which commitments, and who survived.
+
+    Raises TooFewSurvivors when made without survivors, or with one that shared nothing.
+    """
 
     roster: Roster
     sharings: Mapping[Address, Sharing]
     """Of every member: of each agent whose sharing counts."""
     survivors: frozenset[Address]
+
+    def __post_init__(self) -> None:
+        if not self.survivors or not self.survivors <= self.members:
+            raise TooFewSurvivors("the survivors must be some of the members")
 
     @property
     def members(self) -> AbstractSet[Address]:

@@ -321,3 +321,17 @@ def test_count_vectors__as_many_as_expected__passes_them_on():
     vectors = [np.full(2, number, "<u4") for number in range(5)]
     counted = unmasking.count_vectors(vectors, 5)
     assert np.array_equal([*counted], vectors)
+
+
+def test_release__share_missing__is_not_made():
+    held = PARTY.open_shares(HOLDER)
+    del held[AGENTS[3]]
+    members = frozenset(AGENTS)
+    with pytest.raises(BadShare, match=f"no valid share from {AGENTS[3]}"):
+        releases.release_shares(ROSTER, HOLDER, held, members, frozenset(SURVIVORS))
+
+
+@pytest.mark.parametrize("survivors", [(), AGENTS], ids=["nobody", "one who shared nothing"])
+def test_unmasking__survivors_who_are_no_members__cannot_be_made(survivors):
+    with pytest.raises(TooFewSurvivors, match="some of the members"):
+        PARTY.finish(survivors, AGENTS[1:])
