@@ -154,8 +154,8 @@ def test_aggregate__huge_weight_on_chain__costs_nothing():
             {"strategy": {"name": "mimelite", "parameters": {"beta_micros": 10**6}}},
             "integer from 0 to 999999",
         ),
-        ({"aggregator.name": "krum"}, 'must be "weighted-mean"'),
-        ({"aggregator.parameters": {"f": 1}}, "without parameters"),
+        ({"aggregator.name": "mode"}, "choose weighted-mean or one of bulyan, centred-clipping"),
+        ({"aggregator.parameters": {"f": 1}}, "has no parameters"),
         ({"mode": "secure"}, 'write "plain"'),
     ],
 )
