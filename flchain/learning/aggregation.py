@@ -125,8 +125,7 @@ def aggregate_updates(
     if len(submissions) > policy.max_agents:
         raise ConfigError(f"{len(submissions)} updates, the policy allows {policy.max_agents}")
     check_rules(policy)
-    most = policy.update.w_max
-    declared = [item.weight if 0 < item.weight <= most else 0 for item in submissions]
+    declared = _list_declared(submissions, policy)
     if policy.aggregator.name != _WEIGHTED_MEAN:
         return _aggregate_robustly(submissions, declared, policy, round_key)
     # The caps depend on which updates are valid. Assume all; if not, sum once more.
@@ -168,9 +167,25 @@ def encode_aggregate(aggregate: Aggregate, policy: Policy) -> bytes:
     return encode_payload(payload, get_aggregate_schema(policy))
 
 
+def count_updates(
+    submissions: Sequence[Submission], policy: Policy, round_key: bytes
+) -> tuple[int, ...]:
+    """Return what each submission counts for, as `aggregate_updates` does, and no more."""
+    declared = _list_declared(submissions, policy)
+    pairs = zip(submissions, declared, strict=True)
+    valid = [w if w and _read_update(item, policy, round_key) else 0 for item, w in pairs]
+    return compute_capped_weights(valid, policy.max_share_bps)
+
+
 def is_sum(policy: Policy) -> bool:
     """Return whether an aggregate is the weighted sum itself."""
     return policy.aggregator.name == _WEIGHTED_MEAN
+
+
+def _list_declared(submissions: Sequence[Submission], policy: Policy) -> list[int]:
+    """Return the weights on chain; one that nobody may have is 0."""
+    most = policy.update.w_max
+    return [item.weight if 0 < item.weight <= most else 0 for item in submissions]
 
 
 def _aggregate_robustly(

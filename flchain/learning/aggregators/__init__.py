@@ -12,6 +12,7 @@ from flchain.learning.aggregators.columns import (
     SINGLE,
     TRIMMED_MEAN,
 )
+from flchain.learning.aggregators.defaults import build_rule
 from flchain.learning.aggregators.detectors import (
     DETECTORS,
     compute_median_scores,
@@ -52,6 +53,7 @@ __all__ = [
     "Settings",
     "Stage",
     "build_aggregator",
+    "build_rule",
     "compute_median_scores",
     "find_centre",
     "get_aggregator",
