@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from flchain.cli.plans import Plan
 
-_STRATEGIES = ("fedavg", "mimelite")
+_STRATEGIES = ("fedavg", "fedavgm", "mimelite")
 _DATASETS = ("mnist", "digits")
 
 

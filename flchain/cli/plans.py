@@ -18,7 +18,11 @@ from flchain.roles.simulation import Scenario
 
 DEFAULT_SEED = 7
 MEAN = "weighted-mean"
-STRATEGIES: dict[str, dict[str, int]] = {"fedavg": {}, "mimelite": {"beta_micros": 900_000}}
+STRATEGIES: dict[str, dict[str, int]] = {
+    "fedavg": {},
+    "fedavgm": {"beta_micros": 500_000},
+    "mimelite": {"beta_micros": 900_000},
+}
 """Strategies that can be asked for by name alone, with the parameters they then get."""
 
 

@@ -12,6 +12,7 @@ from flchain.learning.aggregators.columns import (
     SINGLE,
     TRIMMED_MEAN,
 )
+from flchain.learning.aggregators.crowds import CROWDS
 from flchain.learning.aggregators.defaults import build_rule
 from flchain.learning.aggregators.detectors import (
     DETECTORS,
@@ -40,7 +41,7 @@ AGGREGATORS: dict[str, Aggregator] = {
 """Rules that can stand last in a name."""
 
 STAGES: dict[str, Stage] = {
-    stage.name: stage for stage in (NNM, BUCKETING, NORM_CLIPPING, DETECTORS)
+    stage.name: stage for stage in (CROWDS, NNM, BUCKETING, NORM_CLIPPING, DETECTORS)
 }
 """Stages that can stand before a rule."""
 

@@ -57,7 +57,8 @@ class Stage:
     """One step on whole updates.
 
     `least(f)` is how many rows it needs, `count(n)` how many it passes on at least, of n. One
-    that `is_blind` looks at the number of rows alone.
+    that `is_blind` looks at the number of rows alone. Each row that a stage drops which
+    `finds_byzantine` is one less to withstand.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Stage:
     count: Callable[[int, Settings], int]
     mix: Callable[[Points, Settings], Mix]
     is_blind: bool = False
+    finds_byzantine: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Running a rule: one Gram matrix if a stage wants it, then one pass over the coordinates."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,18 +38,22 @@ class Centre:
 def find_centre(aggregator: Aggregator, rows: Sequence[Int32], settings: Settings) -> Centre:
     """Return the centre of `rows`, of which there must be enough for the rule and its `f`.
 
+    It is zero if a stage drops so many that the next one could withstand none.
+
     Equal scores are decided by the order of the rows. The magnitude of a coordinate times the
     number of rows must be below 2^31, as the policy's capacity makes sure.
     """
-    mix = shorten(_mix(aggregator, rows, settings))
-    f, reducer = settings["f"], aggregator.reducer
-    values = np.empty(len(rows[0]), np.int64)
+    mixed = _mix(aggregator, rows, settings)
+    values = np.zeros(len(rows[0]), np.int64)
+    if mixed is None:
+        return Centre(values, 1)
+    mix, f = mixed
+    reducer = aggregator.reducer
     exact = mix.matrix.astype(np.float64)
     is_plain = mix.divisor == 1 and np.array_equal(exact, np.eye(len(rows)))
     fits = get_magnitude(mix.matrix) * len(rows) * find_largest(rows) < _INT32
     for part, block in stack_chunks(rows):
-        mixed = block if is_plain else exact @ block
-        columns = _transpose(mixed, fits=fits)
+        columns = _transpose(block if is_plain else exact @ block, fits=fits)
         columns.sort(axis=1)
         values[part] = reducer.reduce(columns, f)
     return Centre(values, mix.divisor * reducer.kept(len(mix), f))
@@ -62,11 +66,23 @@ def _transpose(mixed: Float64, *, fits: bool) -> Int32 | Int64:
     return np.ascontiguousarray(mixed.T, np.int64)
 
 
-def _mix(aggregator: Aggregator, rows: Sequence[Int32], settings: Settings) -> Mix:
+def _mix(
+    aggregator: Aggregator, rows: Sequence[Int32], settings: Settings
+) -> tuple[Mix, int] | None:
+    """Return what the stages leave, and the `f` that the reducer is to withstand.
+
+    None if a stage left too few rows for the next one.
+    """
     mix = build_identity(len(rows))
     is_blind = all(stage.is_blind for stage in aggregator.stages)
     points = Points(np.zeros_like(mix.matrix) if is_blind else compute_gram(rows))
-    for stage in aggregator.stages:
+    left = aggregator
+    while left.stages:
+        stage, left = left.stages[0], replace(left, stages=left.stages[1:])
         step = stage.mix(points, settings)
-        points, mix = apply_to_points(step, points), chain(step, mix)
-    return mix
+        found = len(points) - len(step) if stage.finds_byzantine else 0
+        weaker = left.weaken(len(step), {**settings, "f": max(0, settings["f"] - found)})
+        if weaker is None:
+            return None
+        settings, points, mix = weaker, apply_to_points(step, points), chain(step, mix)
+    return shorten(mix), settings["f"]

@@ -33,6 +33,7 @@ ATTACKS: dict[str, Attack] = {
         Attack("ipm-0.5", scale_mean(-0.5), keep_rows),
         Attack("ipm-2", scale_mean(-2.0), keep_rows),
         Attack("ipm-spread", spread_mean(-0.5), keep_rows),
+        Attack("ipm-spread-2", spread_mean(-2.0), keep_rows),
         Attack("alie", shift_mean(1.5), keep_rows),
         Attack("mimic", mimic, keep_rows),
         Attack("nan", send_nan, keep_rows),
