@@ -16,18 +16,38 @@ Rule = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 PREFIX = "byzfl "
 """What the names of these rules begin with."""
 
+UNUSED = (
+    "torchvision",
+    "torchvision.datasets",
+    "torchvision.transforms",
+    "matplotlib",
+    "matplotlib.pyplot",
+    "seaborn",
+)
+
+
+class Unused(ModuleType):
+    """A module any name of which is a function that does nothing."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return lambda *_args, **_kwargs: None
+
 
 def load_peers(folder: Path) -> ModuleType:
-    """Import ByzFL from `folder`; its data sets, which are not used, would want torchvision."""
+    """Import ByzFL from `folder`, without what only its data sets and its plots want."""
     sys.path.insert(0, str(folder))
-    for name in ("torchvision", "torchvision.datasets", "torchvision.transforms"):
-        sys.modules.setdefault(name, ModuleType(name))
-    sys.modules["torchvision"].datasets = sys.modules["torchvision.datasets"]  # type: ignore[attr-defined]
-    sys.modules["torchvision"].transforms = sys.modules["torchvision.transforms"]  # type: ignore[attr-defined]
+    for name in UNUSED:
+        module = Unused(name)
+        parent, _, last = name.rpartition(".")
+        if parent:
+            setattr(sys.modules[parent], last, module)
+        sys.modules.setdefault(name, module)
     import byzfl  # noqa: PLC0415  # only from the folder that was named
 
-    module: ModuleType = byzfl
-    return module
+    peers: ModuleType = byzfl
+    return peers
 
 
 def build_peer_rules(byzfl: Any, f: int) -> dict[str, Rule]:

@@ -23,6 +23,7 @@ SETTINGS = {
     "iterations": 3,
     "radius_bps": 9_000,
     "bucket": 2,
+    "closeness_bps": 6_000,
     "norm_bps": 15_000,
     "cosine_bps": 500,
     "min_clients": 3,
@@ -47,6 +48,9 @@ CHAINS = [
     "norm-clipping/nnm/trimmed-mean",
     "detectors/mean",
     "detectors/geometric-median",
+    "crowds/geometric-median",
+    "crowds/trimmed-mean",
+    "crowds/nnm/krum",
 ]
 # Rules whose centre moves along when every update is moved by the same vector. Clipping and
 # detectors measure from zero, as do the first steps of the two iterated centres.
@@ -154,6 +158,20 @@ def model_detectors(rows, unit, f):
     return [rows[i] for i in sorted(order[: max(sum(fine), 3)])], unit
 
 
+def model_crowds(rows, unit, f):
+    distances = sorted(measure(a, b) for i, a in enumerate(rows) for b in rows[:i])
+    if not distances:
+        return rows, unit
+    honest = max(2, len(rows) - f)
+    place = f * (f - 1) // 2 + math.ceil(Fraction(honest * (honest - 1), 4))
+    limit = Fraction(36, 100) * distances[min(place, len(distances)) - 1]
+    kept = []
+    for line in rows:
+        if all(measure(line, other) > limit for other in kept):
+            kept.append(line)
+    return kept, unit
+
+
 def combine(coefficients, rows):
     return [dot(coefficients, column) for column in zip(*rows, strict=True)]
 
@@ -223,14 +241,22 @@ def model_rule(name, rows, unit, f):
 def find_by_model(name, rows, f):
     *before, last = name.split("/")
     stages = {
+        "crowds": model_crowds,
         "nnm": model_nnm,
         "bucketing": model_bucketing,
         "norm-clipping": model_clipping,
         "detectors": model_detectors,
     }
-    unit = 1
+    unit, left = 1, [*before, last]
     for stage in before:
+        count, left = len(rows), left[1:]
         rows, unit = stages[stage](rows, unit, f)
+        dropped = count - len(rows) if stage == "crowds" else 0
+        wanted = {**SETTINGS, "f": max(0, f - dropped)}
+        weaker = build_aggregator("/".join(left)).weaken(len(rows), wanted)
+        if weaker is None:
+            return [Fraction(0)] * SIZE
+        f = weaker["f"]
     return [value / Fraction(unit) for value in model_rule(last, rows, unit, f)]
 
 
