@@ -5,9 +5,12 @@ are paid for nothing. Fung et al. 2020 (FoolsGold, https://arxiv.org/abs/1808.04
 likeness of Sybils against them; here the first of a crowd stands for all of it, and each of the
 others is one Byzantine update less to withstand.
 
-The measure is the distance of two honest updates: with n - f honest ones among n, of all pairs in
-order of distance the one at place f (f - 1) / 2 + (n - f)(n - f - 1) / 4 is no farther apart than
-half of the honest pairs.
+The measure is a distance of two honest updates: of all pairs in order of distance the one at place
+f (f - 1) / 2 + (n - f)(n - f - 1) / 4. If the bad ones are all alike, at most half of the honest
+pairs are closer; and with up to 41 % bad ones the most distant honest pair is at least as far
+apart, whatever they do. `closeness_bps` belongs below 1 / sqrt(2): independent updates of many
+parameters are sqrt(2) times as far from each other as from their mean, so that up to there no
+update lies close to several honest ones and swallows them.
 """
 
 import numpy as np

@@ -11,7 +11,7 @@ def build_rule(aggregator: Aggregator, f: int, agents: int) -> RuleSpec:
         "iterations": 3,
         "radius_bps": 10_000,
         "bucket": 2,
-        "closeness_bps": 5_000,
+        "closeness_bps": 7_000,
         "norm_bps": 20_000,
         "cosine_bps": 0,
         "min_clients": max(1, agents - f),
