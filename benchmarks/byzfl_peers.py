@@ -56,14 +56,14 @@ def build_peer_rules(byzfl: Any, f: int) -> dict[str, Rule]:
     trimmed, median = byzfl.TrMean(f), byzfl.GeometricMedian()
     rules: dict[str, Rule] = {
         "average": byzfl.Average(),
-        "median": byzfl.Median(),
-        "trimmed mean": trimmed,
         "geometric median": median,
-        "krum": byzfl.Krum(f),
-        "multikrum": byzfl.MultiKrum(f),
-        "centred clipping": byzfl.CenteredClipping(tau=1.0, L=3),
-        "meamed": byzfl.Meamed(f),
         "nnm + trimmed mean": lambda rows: trimmed(nnm(rows)),
         "nnm + geometric median": lambda rows: median(nnm(rows)),
+        "centred clipping": byzfl.CenteredClipping(tau=1.0, L=3),
+        "median": byzfl.Median(),
+        "trimmed mean": trimmed,
+        "multikrum": byzfl.MultiKrum(f),
+        "krum": byzfl.Krum(f),
+        "meamed": byzfl.Meamed(f),
     }
     return {PREFIX + name: rule for name, rule in rules.items()}

@@ -56,7 +56,8 @@ def list_gate(peers: Sequence[str]) -> Iterator[Cell]:
         for seed in GATE_SEEDS:
             for rule in rules:
                 for split in ("iid", "dirichlet"):
-                    for attack in (NONE, *GATE_ATTACKS, *ADAPTIVE):
+                    adaptive = () if rule.startswith(PREFIX) else ADAPTIVE
+                    for attack in (NONE, *GATE_ATTACKS, *adaptive):
                         yield Cell(rule, attack, 10, 4, split, seed)
 
 
