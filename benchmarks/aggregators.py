@@ -2,14 +2,13 @@
 
     python benchmarks/aggregators.py [--peers FOLDER] [--large]
 
-Both get the same updates, ours as int32 and ByzFL's as float32, and are timed in turn; a figure
+Both get the same updates, ours as int32 and ByzFL's as float32, one after the other; a figure
 is the median of three calls' CPU seconds, of one call where there are 10^8 values. Memory is what
-the process's peak grew by during the call, each in a process of its own. Without --peers the times
-stand alone; --large adds 100 updates of a million values.
+the process held more at most during the calls than before them. Without --peers the figures stand
+alone; --large adds 100 updates of a million values.
 """
 
 import argparse
-import json
 import multiprocessing
 import os
 import resource
@@ -61,39 +60,71 @@ def build_own(name: str, count: int) -> Callable[[list[Any]], object]:
     return lambda rows: find_centre(rule, rows, settings)
 
 
-def build_call(folder: Path | None, name: str, count: int, size: int) -> Callable[[], object]:
-    """Return a call of one rule on its rows, with everything loaded and built."""
-    rows = draw_rows(count, size)
-    if not name.startswith(PREFIX):
-        return partial(build_own(name, count), rows)
-    rule = build_peer_rules(load_peers(folder or Path()), count // 5)[name]
-    floats = np.array(rows, np.float32)
-    rows.clear()
-    return lambda: rule(floats)
-
-
-def measure(folder: Path | None, name: str, count: int, size: int, results: Any) -> None:
-    """Put CPU milliseconds and MiB of one rule into the queue."""
+def measure(folder: Path | None, names: list[str], count: int, size: int, results: Any) -> None:
+    """Put CPU milliseconds and MiB of each rule into the queue; None for one that failed."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    call = build_call(folder, name, count, size)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    times = []
-    for _ in range(LARGE_BATCHES if (count, size) in LARGE else BATCHES):
-        start = time.process_time()
-        call()
-        times.append(1e3 * (time.process_time() - start))
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    results.put((statistics.median(times), grown))
+    rows = draw_rows(count, size)
+    if folder is None:
+        calls = [partial(build_own(name, count), rows) for name in names]
+    else:
+        floats = np.array(rows, np.float32)
+        rules = build_peer_rules(load_peers(folder), count // 5)
+        calls = [partial(rules[PREFIX + name], floats) for name in names]
+    batches = LARGE_BATCHES if (count, size) in LARGE else BATCHES
+    results.put([time_call(call, batches) for call in calls])
 
 
-def run_apart(folder: Path | None, name: str, count: int, size: int) -> tuple[float, float] | None:
-    """Measure in a process of its own; None if it did not come back, as without memory."""
+def time_call(call: Callable[[], object], batches: int) -> tuple[float, float] | None:
+    """Return the median CPU milliseconds of a call, and the MiB by which memory grew at most."""
+    # Linux forgets the process's peak and starts from what it holds now.
+    Path("/proc/self/clear_refs").write_text("5")
+    before, times = read_peak(), []
+    try:
+        for _ in range(batches):
+            start = time.process_time()
+            call()
+            times.append(1e3 * (time.process_time() - start))
+    except MemoryError:
+        return None
+    return statistics.median(times), read_peak() - before
+
+
+def read_peak() -> float:
+    """Return the most MiB that the process held."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+def run_apart(
+    folder: Path | None, names: list[str], count: int, size: int
+) -> list[tuple[float, float] | None]:
+    """Measure in a process of its own, which reads the number of threads anew."""
     context = multiprocessing.get_context("spawn")
     results = context.SimpleQueue()
-    process = context.Process(target=measure, args=(folder, name, count, size, results))
+    process = context.Process(target=measure, args=(folder, names, count, size, results))
     process.start()
     process.join()
-    return results.get() if process.exitcode == 0 else None
+    if process.exitcode:
+        raise SystemExit(f"measuring {count} x {size} failed")
+    found: list[tuple[float, float] | None] = results.get()
+    return found
+
+
+def measure_size(peers: Path | None, count: int, size: int) -> tuple[list[Row], list[str]]:
+    """Return the rows of one size, and the peers' rules that found no memory."""
+    own = run_apart(None, list(PAIRS), count, size)
+    others = [other for other in PAIRS.values() if other]
+    found = run_apart(peers, others, count, size) if peers else []
+    figures = dict(zip(others, found, strict=False))
+    rows = []
+    for (name, other), figure in zip(PAIRS.items(), own, strict=True):
+        peer = figures.get(other)
+        for place, (what, unit) in enumerate((("CPU", "ms"), ("memory", "MiB"))):
+            if figure is not None:
+                beside = None if peer is None else round(peer[place], 2)
+                label = f"{name}, {count} x {size}: {what}"
+                rows.append(Row(label, unit, round(figure[place], 2), beside))
+    return rows, [f"{name}, {count} x {size}" for name, pair in figures.items() if pair is None]
 
 
 def main() -> None:
@@ -106,24 +137,15 @@ def main() -> None:
     os.environ.update(ONE_THREAD)
     rows, failed = [], []
     for count, size in (*SIZES, *(LARGE if options.large else ())):
-        for name, other in PAIRS.items():
-            own = run_apart(None, name, count, size)
-            has_peer = options.peers is not None and other
-            peer = run_apart(options.peers, PREFIX + other, count, size) if has_peer else None
-            label = f"{name}, {count} x {size}"
-            if has_peer and peer is None:
-                failed.append(f"{PREFIX}{other}, {count} x {size}")
-            for place, (what, unit) in enumerate((("CPU", "ms"), ("memory", "MiB"))):
-                if own is not None:
-                    figure = None if peer is None else round(peer[place], 2)
-                    rows.append(Row(f"{label}: {what}", unit, round(own[place], 2), figure))
-            print(json.dumps([label, own, peer]), flush=True)
+        found, without_memory = measure_size(options.peers, count, size)
+        rows += found
+        failed += without_memory
     setting = {
         "peer": "byzfl 0.0.11",
         "f": "n / 5",
         "threads": 1,
-        "peer failed": failed,
         "bytes allowed": MEMORY,
+        "peer without memory": failed,
     }
     write_results("aggregators", rows, setting)
 

@@ -65,8 +65,8 @@ def list_table() -> Iterator[Cell]:
     """Yield the cells at 20 % and 40 % of 20, a seed at a time."""
     for seed in TABLE_SEEDS:
         for f in (8, 4):
-            for split in ("iid", "dirichlet"):
-                for rule in RULES:
+            for rule in RULES:
+                for split in ("iid", "dirichlet"):
                     for attack in (NONE, *ATTACKS):
                         yield Cell(rule, attack, 20, f, split, seed)
 
@@ -163,14 +163,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("part", nargs="?", choices=("gate", "table"))
     parser.add_argument("--peers", type=Path, help="folder with ByzFL")
+    parser.add_argument("--only", metavar="RULE", help="leave out all other rules")
     parser.add_argument("--shard", default="1/1", help="which part of how many, such as 2/4")
     options = parser.parse_args()
     peers = load_peers(options.peers) if options.peers else None
-    if options.part == "gate":
-        names = tuple(build_peer_rules(peers, 4)) if peers else ()
-        run_cells("gate", list_gate(names), peers, options.shard)
-    elif options.part == "table":
-        run_cells("table", list_table(), peers, options.shard)
+    names = tuple(build_peer_rules(peers, 4)) if peers else ()
+    if options.part is not None:
+        listed = list_gate(names) if options.part == "gate" else list_table()
+        cells = (cell for cell in listed if options.only in {None, cell.rule})
+        run_cells(options.part, cells, peers, options.shard)
     print_gate(read_lines(RESULTS / "gate.jsonl"), GATE_ATTACKS, ADAPTIVE)
     print_table(read_lines(RESULTS / "table.jsonl"))
 

@@ -27,19 +27,19 @@ NO_DEFENCE = "no defence"
 RECOMMENDED = "crowds/geometric-median"
 NAMES = (
     RECOMMENDED,
+    "geometric-median",
+    "nnm/trimmed-mean",
     "median",
-    "trimmed-mean",
+    "norm-clipping/mean",
+    "centred-clipping",
     "krum",
     "multikrum",
-    "bulyan",
-    "geometric-median",
-    "centred-clipping",
-    "norm-clipping/mean",
-    "nnm/trimmed-mean",
-    "nnm/geometric-median",
-    "bucketing/median",
+    "trimmed-mean",
     "detectors/mean",
     "crowds/nnm/trimmed-mean",
+    "nnm/geometric-median",
+    "bulyan",
+    "bucketing/median",
 )
 
 

@@ -7,7 +7,7 @@ overflow in later steps, of Python integers.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from flchain.learning.parameters import Int32
 Integers: TypeAlias = NDArray[Any]
 """An array of int64 or of Python integers."""
 Float64: TypeAlias = NDArray[np.float64]
+Number = TypeVar("Number", np.float64, np.int32)
 
 _EXACT = 1 << 53
 _WIDE = 1 << 62
@@ -25,6 +26,8 @@ _LIMB_BITS = 16
 _NARROW = 1 << 20
 # BLAS starts its threads at about 2^18 multiplications; for a few rows that only costs time.
 _ONE_THREAD = 1 << 18
+# Values that are sorted rather than multiplied, half a mebibyte of them.
+_CACHED = 1 << 17
 _LEAST_CHUNK, _USUAL_CHUNK, _MOST_CHUNK = 256, 2_048, 8_192
 
 
@@ -34,10 +37,13 @@ def choose_chunk(rows: int) -> int:
     return min(chunk, _MOST_CHUNK) if chunk >= _LEAST_CHUNK else _USUAL_CHUNK
 
 
-def stack_chunks(rows: Sequence[Int32]) -> Iterator[tuple[slice, Float64]]:
-    """Yield the rows as float64, a chunk of coordinates at a time, always in the same buffer."""
-    size, chunk = len(rows[0]), choose_chunk(len(rows))
-    buffer = np.empty((len(rows), min(size, chunk)))
+def stack_chunks(
+    rows: Sequence[Int32], dtype: type[Number]
+) -> Iterator[tuple[slice, NDArray[Number]]]:
+    """Yield the rows as `dtype`, a chunk of coordinates at a time, always in the same buffer."""
+    size = len(rows[0])
+    chunk = choose_chunk(len(rows)) if dtype is np.float64 else _CACHED // len(rows) + 1
+    buffer = np.empty((len(rows), min(size, chunk)), dtype)
     for start in range(0, size, chunk):
         part = slice(start, min(start + chunk, size))
         block = buffer[:, : part.stop - start]
@@ -57,7 +63,7 @@ def compute_gram(rows: Sequence[Int32]) -> Integers:
     if largest <= _NARROW:
         fits = largest * largest * len(rows[0]) < _WIDE
         gram = np.zeros((count, count), np.int64 if fits else object)
-        for _, block in stack_chunks(rows):
+        for _, block in stack_chunks(rows, np.float64):
             gram += (block @ block.T).astype(np.int64)
         return _narrow(gram)
     high = [row >> _LIMB_BITS for row in rows]

@@ -1,6 +1,6 @@
 """Running a rule: one Gram matrix if a stage wants it, then one pass over the coordinates."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +16,6 @@ from flchain.learning.aggregators.base import (
     shorten,
 )
 from flchain.learning.aggregators.exact import (
-    Float64,
     compute_gram,
     find_largest,
     get_magnitude,
@@ -49,21 +48,26 @@ def find_centre(aggregator: Aggregator, rows: Sequence[Int32], settings: Setting
         return Centre(values, 1)
     mix, f = mixed
     reducer = aggregator.reducer
-    exact = mix.matrix.astype(np.float64)
-    is_plain = mix.divisor == 1 and np.array_equal(exact, np.eye(len(rows)))
-    fits = get_magnitude(mix.matrix) * len(rows) * find_largest(rows) < _INT32
-    for part, block in stack_chunks(rows):
-        columns = _transpose(block if is_plain else exact @ block, fits=fits)
+    for part, columns in _transpose_chunks(mix, rows):
         columns.sort(axis=1)
         values[part] = reducer.reduce(columns, f)
     return Centre(values, mix.divisor * reducer.kept(len(mix), f))
 
 
-def _transpose(mixed: Float64, *, fits: bool) -> Int32 | Int64:
-    """Return whole numbers with a coordinate's values side by side, which sorts fastest."""
-    if fits:
-        return np.ascontiguousarray(mixed.T, np.int32)
-    return np.ascontiguousarray(mixed.T, np.int64)
+def _transpose_chunks(mix: Mix, rows: Sequence[Int32]) -> Iterator[tuple[slice, Int32 | Int64]]:
+    """Yield the mixed rows with the values of a coordinate side by side, which sorts fastest."""
+    matrix = mix.matrix.astype(np.float64)
+    if mix.divisor == 1 and np.array_equal(matrix, np.eye(len(rows))):
+        for part, block in stack_chunks(rows, np.int32):
+            yield part, np.ascontiguousarray(block.T)
+        return
+    fits = get_magnitude(mix.matrix) * len(rows) * find_largest(rows) < _INT32
+    for part, stacked in stack_chunks(rows, np.float64):
+        mixed = (matrix @ stacked).T
+        if fits:
+            yield part, np.ascontiguousarray(mixed, np.int32)
+        else:
+            yield part, np.ascontiguousarray(mixed, np.int64)
 
 
 def _mix(
