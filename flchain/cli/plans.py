@@ -7,6 +7,8 @@ from flchain.chain.anvil import find_anvil
 from flchain.cli.sources import PLANS, find_mnist, load_rows, split_evenly, split_shares
 from flchain.cli.summary import Outline
 from flchain.config import Settings
+from flchain.learning.aggregators import build_aggregator, build_rule
+from flchain.learning.attacks import get_attack
 from flchain.learning.data import Dataset
 from flchain.learning.presets import load_preset
 from flchain.protocol.errors import ConfigError
@@ -15,7 +17,12 @@ from flchain.protocol.policy import Policy
 from flchain.roles.simulation import Scenario
 
 DEFAULT_SEED = 7
-STRATEGIES: dict[str, dict[str, int]] = {"fedavg": {}, "mimelite": {"beta_micros": 900_000}}
+MEAN = "weighted-mean"
+STRATEGIES: dict[str, dict[str, int]] = {
+    "fedavg": {},
+    "fedavgm": {"beta_micros": 500_000},
+    "mimelite": {"beta_micros": 900_000},
+}
 """Strategies that can be asked for by name alone, with the parameters they then get."""
 
 
@@ -32,6 +39,10 @@ class Choice:
     dataset: str | None = None
     ledger: str | None = None
     is_multiprocess: bool = False
+    aggregator: str = MEAN
+    byzantine: int | None = None
+    attack: str = ""
+    attackers: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,6 +68,8 @@ def choose(choice: Choice, settings: Settings, command: str) -> tuple[Outline, l
         raise ConfigError("separate processes need a chain that they share: leave out --memory")
     if choice.agents < 1 or choice.validators < 1 or choice.rounds < 1:
         raise ConfigError("agents, validators and rounds must be at least 1")
+    if (choice.attackers and not choice.attack) or choice.attackers >= choice.agents:
+        raise ConfigError("attackers need an --attack, and an honest agent besides them")
     outline = Outline(
         command=command,
         ledger=ledger,
@@ -68,6 +81,10 @@ def choose(choice: Choice, settings: Settings, command: str) -> tuple[Outline, l
         seed=choice.seed,
         strategy=choice.strategy,
         is_multiprocess=choice.is_multiprocess,
+        aggregator=choice.aggregator,
+        byzantine=choice.attackers if choice.byzantine is None else choice.byzantine,
+        attack=choice.attack,
+        attackers=choice.attackers,
     )
     return outline, missing
 
@@ -83,6 +100,8 @@ def build_plan(outline: Outline, settings: Settings) -> Plan:
         rounds=outline.rounds,
         shares=split_shares(train, outline.agents, outline.alpha, outline.seed),
         held_out=split_evenly(held_out, outline.validators),
+        attack=get_attack(outline.attack) if outline.attack else None,
+        attackers=outline.attackers,
     )
     return Plan(outline, scenario, load_rows(rows.test, settings.mnist), settings)
 
@@ -98,7 +117,28 @@ def build_policy(outline: Outline) -> Policy:
         overrides["max_share_bps"] = 10_000
     parameters = STRATEGIES[outline.strategy]
     overrides["strategy"] = {"name": outline.strategy, "parameters": parameters}
+    if outline.aggregator != MEAN:
+        overrides |= _choose_aggregator(outline, preset.min_agents)
     return load_preset(outline.dataset, overrides)
+
+
+def _choose_aggregator(outline: Outline, min_agents: int) -> dict[str, object]:
+    """Return the rule with usual parameters, and as many updates a round as it needs."""
+    aggregator = build_aggregator(outline.aggregator)
+    rule = build_rule(aggregator, outline.byzantine, outline.agents)
+    settings = dict(rule.parameters)
+    least = aggregator.compute_least(settings, outline.agents)
+    if least is None:
+        raise ConfigError(
+            f"{rule.name} cannot withstand {outline.byzantine} bad updates among {outline.agents} "
+            "agents: add agents, lower --byzantine or choose another --aggregator"
+        )
+    least = min(max(least, min_agents), outline.agents)
+    return {
+        "aggregator": {"name": rule.name, "parameters": settings},
+        "min_agents": least,
+        "min_survivors": least,
+    }
 
 
 def _build_preset(outline: Outline) -> Preset:

@@ -5,10 +5,14 @@ closed, so that nobody can copy it in time. Killed at any point and started agai
 finds in chain and journal what is left to do.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from flchain.learning.aggregation import compute_weight
 from flchain.learning.data import Dataset
+from flchain.learning.parameters import QuantizedUpdate
 from flchain.learning.payloads import compute_shape_digest
 from flchain.learning.quantisation import quantise_update
 from flchain.learning.randomness import derive_generator, derive_seed
@@ -31,10 +35,22 @@ from flchain.roles.upkeep import Upkeep
 
 _SERVED = "served"
 
+Produce = Callable[[ClientTask, np.random.Generator], QuantizedUpdate]
+"""Makes the update that an agent publishes; the generator is for rounding."""
+
+
+def produce_update(task: ClientTask, rng: np.random.Generator) -> QuantizedUpdate:
+    """Train as the policy's strategy says, and round."""
+    trained = get_strategy(task.policy).train(task)
+    return quantise_update(trained, task.policy, rng)
+
 
 @dataclass
 class Agent:
-    """One participant with data. `upkeep` lets it step in for a silent orchestrator."""
+    """One participant with data. `upkeep` lets it step in for a silent orchestrator.
+
+    Simulations replace `produce` to have malicious agents.
+    """
 
     context: Context
     terms: Terms
@@ -42,6 +58,7 @@ class Agent:
     data: Dataset
     upkeep: Upkeep | None = None
     claims_at_once: bool = False
+    produce: Produce = produce_update
     _paid: set[RoundId] = field(default_factory=set)
     _made: tuple[RoundId, Sealed] | None = None
 
@@ -102,11 +119,11 @@ class Agent:
         fetched = self.context.stopwatch()
         seed = derive_seed(policy.seed, "batches", number, agent.lower())
         task = ClientTask(state, self.data, policy, self.trainer, seed)
-        trained = get_strategy(policy).train(task)
-        done = self.context.stopwatch()
         rng = derive_generator(policy.seed, "rounding", number, agent.lower())
+        update = self.produce(task, rng)
+        done = self.context.stopwatch()
         payload = encode_update(
-            quantise_update(trained, policy, rng),
+            update,
             policy,
             round_key=self.context.get_round_key(number),
             agent=agent,

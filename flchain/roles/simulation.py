@@ -7,6 +7,7 @@ same scenario gives the same models, whatever the ledger and however many thread
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 
 from flchain.chain.base import Ledger
@@ -14,6 +15,7 @@ from flchain.chain.memory import MemoryLedger, build_config
 from flchain.crypto.keys import build_mnemonic, derive_private_key, derive_vrf_secret
 from flchain.crypto.signing import LocalSigner, Signer
 from flchain.crypto.vrf import SecretKey, load_secret_key
+from flchain.learning.attacks import Attack
 from flchain.learning.data import Dataset
 from flchain.learning.training import get_trainer
 from flchain.protocol.calls import Transfer
@@ -21,8 +23,9 @@ from flchain.protocol.errors import FlchainError
 from flchain.protocol.params import ETHER, Preset
 from flchain.protocol.policy import Policy
 from flchain.protocol.types import Address, Role, TaskId, Timestamp, Wei
-from flchain.roles.agent import Agent
+from flchain.roles.agent import Agent, Produce, produce_update
 from flchain.roles.archive import Archive
+from flchain.roles.collusion import Collusion
 from flchain.roles.context import Context, Report, ignore_notice
 from flchain.roles.drawing import Drawing
 from flchain.roles.journal import Journal, MemoryJournal
@@ -68,7 +71,10 @@ class Cast:
 
 @dataclass(frozen=True)
 class Scenario:
-    """What a federation trains, by which rules, on whose data."""
+    """What a federation trains, by which rules, on whose data.
+
+    With an `attack`, the first `attackers` agents collude in it.
+    """
 
     policy: Policy
     preset: Preset
@@ -77,6 +83,8 @@ class Scenario:
     """One data set for each agent."""
     held_out: tuple[Dataset, ...]
     """One data set for each validator."""
+    attack: Attack | None = None
+    attackers: int = 0
 
 
 @dataclass(frozen=True)
@@ -197,6 +205,16 @@ def build_validator(context: Context, terms: Terms, secret: SecretKey, data: Dat
     return Validator(context, terms, trainer, data, drawing=Drawing(context, secret))
 
 
+def list_producers(scenario: Scenario) -> list[Produce]:
+    """Return what makes each agent's update: the attack for colluders, training for the rest."""
+    count_honest = len(scenario.shares) - scenario.attackers
+    if scenario.attack is None or not scenario.attackers:
+        return [produce_update] * len(scenario.shares)
+    collusion = Collusion(scenario.attack, scenario.shares[: scenario.attackers])
+    malicious = [partial(collusion.produce, place) for place in range(scenario.attackers)]
+    return [*malicious, *[produce_update] * count_honest]
+
+
 def build_federation(
     ledger: Ledger,
     store: ContentStore,
@@ -224,7 +242,7 @@ def build_federation(
     upkeep = Upkeep(build_context("orchestrator", cast.orchestrator), terms, rounds=scenario.rounds)
     model = scenario.policy.model
     validators = zip(cast.validators, cast.vrf_keys, scenario.held_out, strict=True)
-    agents = zip(cast.agents, scenario.shares, strict=True)
+    agents = zip(cast.agents, scenario.shares, list_producers(scenario), strict=True)
     return Federation(
         terms,
         Orchestrator(upkeep),
@@ -233,7 +251,7 @@ def build_federation(
             for signer, secret, data in validators
         ),
         tuple(
-            Agent(build_context("agent", signer), terms, get_trainer(model), data)
-            for signer, data in agents
+            Agent(build_context("agent", signer), terms, get_trainer(model), data, produce=produce)
+            for signer, data, produce in agents
         ),
     )

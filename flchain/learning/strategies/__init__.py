@@ -2,14 +2,18 @@
 
 from flchain.learning.strategies.base import ClientTask, Parameter, Step, Strategy
 from flchain.learning.strategies.fedavg import FEDAVG
+from flchain.learning.strategies.fedavgm import FEDAVGM
 from flchain.learning.strategies.mimelite import MIMELITE
 from flchain.protocol.errors import ConfigError
 from flchain.protocol.policy import Policy
 
-STRATEGIES: dict[str, Strategy] = {strategy.name: strategy for strategy in (FEDAVG, MIMELITE)}
+STRATEGIES: dict[str, Strategy] = {
+    strategy.name: strategy for strategy in (FEDAVG, FEDAVGM, MIMELITE)
+}
 
 __all__ = [
     "FEDAVG",
+    "FEDAVGM",
     "MIMELITE",
     "STRATEGIES",
     "ClientTask",

@@ -131,6 +131,35 @@ def test_federation__strategy_with_server_state__runs_to_the_end(tmp_path):
     assert document["totals"]["finalized"] == 2
 
 
+def test_federation__attack_and_robust_rule__is_in_the_summary_and_repeats(tmp_path):
+    choice = replace(
+        CHOICE, aggregator="crowds/median", attack="ipm-2", attackers=1, strategy="fedavgm"
+    )
+    document, _ = run(tmp_path / "first", choice)
+    again, _ = run(tmp_path / "second", choice)
+    named = ("aggregator", "byzantine", "attack", "attackers")
+    assert [document["run"][name] for name in named] == ["crowds/median", 1, "ipm-2", 1]
+    assert document["totals"]["finalized"] == 2
+    assert document["final_state_digest"] == again["final_state_digest"]
+    honest, _ = run(tmp_path / "third", replace(choice, attack="", attackers=0, byzantine=1))
+    assert honest["final_state_digest"] != document["final_state_digest"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"aggregator": "krum", "byzantine": 1}, "add agents, lower --byzantine"),
+        ({"aggregator": "mode"}, "choose weighted-mean or one of"),
+        ({"attackers": 1}, "attackers need an --attack"),
+        ({"attack": "alie", "attackers": 4}, "an honest agent besides them"),
+        ({"attack": "nuke", "attackers": 1}, "no attack 'nuke'"),
+    ],
+)
+def test_choice__rule_or_attack_that_cannot_be__names_the_way_out(tmp_path, changes, error):
+    with pytest.raises(ConfigError, match=error):
+        run(tmp_path, replace(CHOICE, **changes))
+
+
 @pytest.mark.parametrize("size", [(1, 1), (2, 1), (70, 3)])
 def test_federation__few_or_many_members__policy_fits(tmp_path, size):
     agents, validators = size
