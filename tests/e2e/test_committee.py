@@ -44,13 +44,15 @@ pytestmark = pytest.mark.anvil
 FIRST, SECOND = RoundId(1), RoundId(2)
 AGENTS, MOST = 3, 8
 MEMBERS = 1 + AGENTS + MOST
-TESTS = 12
+FEDERATIONS = 24
+"""One for each test that moves the clock, and one for each vote that another test ended."""
 WINDOW = int(DRAWN.schedule.seat_window)
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    with open_site(tmp_path_factory.mktemp("committee"), DRAWN, 1 + TESTS * MEMBERS) as opened:
+    folder, accounts = tmp_path_factory.mktemp("committee"), 1 + FEDERATIONS * MEMBERS
+    with open_site(folder, DRAWN, accounts) as opened:
         # No block comes by itself: one that came while a test goes back would be lost.
         opened.control.set_mining(is_automatic=True)
         yield opened
@@ -58,8 +60,8 @@ def site(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def turns():
-    """Numbers of tests, so that each has members of its own."""
-    return iter(range(TESTS))
+    """Numbers of federations, so that each has members of its own."""
+    return iter(range(FEDERATIONS))
 
 
 @pytest.fixture

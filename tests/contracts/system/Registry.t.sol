@@ -29,6 +29,9 @@ contract RegistryTest is DrawSuite {
         assertEq(stake, STAKE, "stake");
         (digest,) = registry.getDrawKey(agents[0]);
         assertEq(digest, 0, "a digest without a proof is no key");
+        // Slot 4 holds a digest's holder and, above it, whether it was proven.
+        assertEq(_loadHolder(_digest(secretOf(_owner))), (1 << 160) | uint160(_owner), "proven");
+        assertEq(_loadHolder(registry.getAgent(agents[0]).keysDigest), uint160(agents[0]), "not proven");
     }
 
     function test_register_with_key__anothers_proof__is_refused() external {
@@ -314,6 +317,10 @@ contract RegistryTest is DrawSuite {
         (VrfKey memory key, VrfProof memory proof) = provePossession(_owner, secret);
         vm.prank(guardian);
         registry.announceRecovery(_owner, key, proof);
+    }
+
+    function _loadHolder(bytes32 digest) private view returns (uint256) {
+        return uint256(vm.load(address(registry), keccak256(abi.encode(digest, uint256(4)))));
     }
 
     function _expectNothing() private {
