@@ -131,8 +131,9 @@ def mask_update(
     words = weights.append_weight(rounded, OPENING)
     del rounded
     secrets = federation.secrets[agent]
-    masked = masking.mask_input(federation.roster, agent, secrets, federation.members, words)
-    return masking.encode_words(masked)
+    keyed = masking.build_masks(federation.roster, agent, secrets, federation.members)
+    masks.apply_masks(words, keyed)
+    return masking.encode_words(words)
 
 
 def run_ours(case: Case) -> dict[str, float]:

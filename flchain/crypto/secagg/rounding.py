@@ -23,6 +23,8 @@ from flchain.protocol.errors import ConfigError, EncodingError
 MAX_CLIP = 1 << 30
 # Small enough for the cache, and for BLAS to use one thread.
 _BLOCK = 1 << 13
+# More than the rounding errors of a sum of squares in float64, so that the bound is certain.
+_MARGIN = 1 + 2.0**-32
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +50,13 @@ def round_vector(
 ) -> NDArray[np.int32]:
     """Return the rounded vector in units of 2^-shift.
 
-    Raises EncodingError on NaN or infinity, ConfigError if the clip is not in [1, 2^30].
+    Chances are multiples of 2^-24. Raises EncodingError on NaN or infinity, ConfigError if the
+    clip is not in [1, 2^30].
     """
     if not 1 <= rules.clip <= MAX_CLIP:
         raise ConfigError(f"rounding: the clip must be from 1 to 2^30 units, not {rules.clip}")
     factor = _compute_factor(vector, rules)
-    limit = rules.compute_squared_bound(len(vector))
+    limit = rules.compute_squared_bound(len(vector)) / _MARGIN
     rounded = np.empty(len(vector), np.int32)
     while _round_into(rounded, vector, factor, rng) > limit:
         pass
@@ -62,7 +65,12 @@ def round_vector(
 
 def _compute_factor(vector: NDArray[np.float32], rules: Rounding) -> float:
     """Return what scales to units and clips."""
-    squared = sum(_square(vector[at : at + _BLOCK]) for at in range(0, len(vector), _BLOCK))
+    squared, wide = 0.0, np.empty(_BLOCK)
+    for start in range(0, len(vector), _BLOCK):
+        block = vector[start : start + _BLOCK]
+        values = wide[: len(block)]
+        values[:] = block
+        squared += float(values @ values)
     # A sum of squares is finite only if every term is.
     if not math.isfinite(squared):
         raise EncodingError("the update holds NaN or infinity; lower the learning rate")
@@ -76,21 +84,16 @@ def _round_into(
     vector: NDArray[np.float32],
     factor: float,
     rng: np.random.Generator,
-) -> int:
-    """Round the scaled vector into `rounded`, block by block; return its squared norm."""
-    squared = 0
-    scaled = np.empty(min(_BLOCK, len(vector)))
+) -> float:
+    """Round the scaled vector into `rounded`, block by block; return its squared norm nearly."""
+    squared, wide, chances = 0.0, np.empty(_BLOCK), np.empty(_BLOCK, np.float32)
     for start in range(0, len(vector), _BLOCK):
         block = vector[start : start + _BLOCK]
-        values = np.multiply(block, factor, out=scaled[: len(block)], dtype=np.float64)
-        values += rng.random(len(block))
+        values, drawn = wide[: len(block)], chances[: len(block)]
+        np.multiply(block, factor, out=values, dtype=np.float64)
+        rng.random(dtype=np.float32, out=drawn)
+        np.add(values, drawn, out=values)
         np.floor(values, out=values)
         rounded[start : start + _BLOCK] = values
-        wide = rounded[start : start + _BLOCK].astype(np.int64)
-        squared += int(wide @ wide)
+        squared += float(values @ values)
     return squared
-
-
-def _square(block: NDArray[np.float32]) -> float:
-    wide = block.astype(np.float64)
-    return float(wide @ wide)
