@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from flchain.learning.compression import check_compression
 from flchain.learning.initialisation import compute_initial_parameters
 from flchain.learning.integers import add_scaled, centre, clip_norm, divide_half_up
 from flchain.learning.parameters import STATE_BITS, Int64, QuantizedUpdate, State
@@ -55,6 +56,7 @@ class Aggregate:
 def check_rules(policy: Policy) -> None:
     """Raise ConfigError, with the way out, if this version cannot run `policy`."""
     get_strategy(policy)
+    check_compression(policy.compression, policy.mode)
     if policy.aggregator != RuleSpec(_AGGREGATOR):
         raise ConfigError(f'policy: aggregator.name must be "{_AGGREGATOR}", without parameters')
     if policy.mode != "plain":

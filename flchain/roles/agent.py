@@ -7,8 +7,12 @@ finds in chain and journal what is left to do.
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from flchain.learning.aggregation import compute_weight
+from flchain.learning.compression import CHOICES, compress_update, is_compressed
 from flchain.learning.data import Dataset
+from flchain.learning.parameters import QuantizedUpdate
 from flchain.learning.payloads import compute_shape_digest
 from flchain.learning.quantisation import quantise_update
 from flchain.learning.randomness import derive_generator, derive_seed
@@ -18,11 +22,13 @@ from flchain.learning.strategies.base import ClientTask
 from flchain.learning.training import Trainer
 from flchain.protocol.calls import Submit
 from flchain.protocol.errors import ProtocolError
+from flchain.protocol.policy import RuleSpec
 from flchain.protocol.types import Phase, Role, RoundId
 from flchain.roles.archive import Sealed, seal_payload
 from flchain.roles.assembly import fetch_state
 from flchain.roles.context import Context
 from flchain.roles.duties import was_entitled
+from flchain.roles.feedback import load_memories, save_memories
 from flchain.roles.observation import Observation, is_overtaken
 from flchain.roles.payouts import claim_rewards
 from flchain.roles.retention import name_round_pin, release_old
@@ -42,6 +48,8 @@ class Agent:
     data: Dataset
     upkeep: Upkeep | None = None
     claims_at_once: bool = False
+    choice: RuleSpec = CHOICES[0]
+    """How to compress where the policy leaves that to the agent."""
     _paid: set[RoundId] = field(default_factory=set)
     _made: tuple[RoundId, Sealed] | None = None
 
@@ -105,22 +113,37 @@ class Agent:
         trained = get_strategy(policy).train(task)
         done = self.context.stopwatch()
         rng = derive_generator(policy.seed, "rounding", number, agent.lower())
-        payload = encode_update(
-            quantise_update(trained, policy, rng),
-            policy,
-            round_key=self.context.get_round_key(number),
-            agent=agent,
-        )
+        payload = self._encode(quantise_update(trained, policy, rng), number, rng)
         sealed = self._seal(payload, number)
         self.context.notify("train", number, done - fetched)
         self.context.notify("prepare", number, fetched - start + self.context.stopwatch() - done)
         return sealed
 
+    def _encode(self, update: QuantizedUpdate, number: RoundId, rng: np.random.Generator) -> bytes:
+        """Return the bytes to publish; what a lossy compression leaves out is kept."""
+        policy, agent = self.terms.policy, self.context.signer.address
+        key = self.context.get_round_key(number)
+        if not is_compressed(policy):
+            return encode_update(update, policy, round_key=key, agent=agent)
+        schema = get_update_schema(policy)
+        compressed = compress_update(
+            update,
+            policy,
+            schema,
+            round_key=key,
+            agent=agent,
+            memories=load_memories(self.context, number, schema),
+            rng=rng,
+            choice=self.choice,
+        )
+        save_memories(self.context, number, compressed.memories)
+        return compressed.payload
+
     def _seal(self, payload: bytes, number: RoundId) -> Sealed:
         return seal_payload(
             payload,
             kind="update",
-            dtype="int32",
+            dtype="bytes" if is_compressed(self.terms.policy) else "int32",
             shape_digest=compute_shape_digest(get_update_schema(self.terms.policy)),
             round_key=self.context.get_round_key(number),
             agent=self.context.signer.address,

@@ -1,6 +1,7 @@
 """The canonical policy document: the only form that is stored, hashed and re-executed.
 
 Keys and nesting are those of `records.Policy`, plus `format`; rule parameters are an object.
+`compression` is left out where there is none.
 """
 
 import hashlib
@@ -14,6 +15,7 @@ from flchain.protocol.policy.capacity import MAX_SHIFT, MIN_SHIFT, is_within_cap
 from flchain.protocol.policy.reader import TableReader
 from flchain.protocol.policy.records import (
     MICROS,
+    NO_COMPRESSION,
     DataSpec,
     Layer,
     ModelSpec,
@@ -78,6 +80,7 @@ def read_policy(table: TableReader) -> Policy:
         max_share_bps=Bps(table.read_integer("max_share_bps", 1, WHOLE_BPS)),
         round_reserve=Wei(table.read_amount("round_reserve", UINT96_MAX)),
         retention_rounds=table.read_integer("retention_rounds", 1, 1_000_000),
+        compression=read_compression(table),
     )
     table.finish()
     verify_consistency(policy)
@@ -109,6 +112,16 @@ def read_rule(table: TableReader) -> RuleSpec:
     name = table.read_name("name")
     parameters = table.read_table("parameters")
     return RuleSpec(name, parameters.read_integers())
+
+
+def read_compression(table: TableReader) -> RuleSpec:
+    """Take the compression rule, which is left out where updates are plain integers."""
+    if not table.has_key("compression"):
+        return NO_COMPRESSION
+    rule = _read_part(table, "compression", read_rule)
+    if rule.name == NO_COMPRESSION.name:
+        raise EncodingError("policy: compression.name is 'none'; leave the whole key out")
+    return rule
 
 
 def read_rewards(table: TableReader) -> RewardSpec:
@@ -192,7 +205,7 @@ def _read_update(table: TableReader) -> UpdateSpec:
 
 def _build_document(policy: Policy) -> dict[str, CanonicalValue]:
     training, update, rewards = policy.training, policy.update, policy.rewards
-    return {
+    document: dict[str, CanonicalValue] = {
         "format": FORMAT,
         "mode": policy.mode,
         "seed": policy.seed,
@@ -212,6 +225,10 @@ def _build_document(policy: Policy) -> dict[str, CanonicalValue]:
         "round_reserve": str(policy.round_reserve),
         "retention_rounds": policy.retention_rounds,
     }
+    # Absent rather than "none": policies from before there was a choice keep their digests.
+    if policy.compression != NO_COMPRESSION:
+        document["compression"] = _build_rule(policy.compression)
+    return document
 
 
 def _build_model(model: ModelSpec) -> dict[str, CanonicalValue]:

@@ -17,7 +17,7 @@ from flchain.protocol.policy.architectures import ARCHITECTURES
 from flchain.protocol.policy.capacity import MAX_SHIFT, MIN_SHIFT, compute_shift
 from flchain.protocol.policy.document import FORMAT, MAX_AGENTS, MAX_WEIGHT, read_policy
 from flchain.protocol.policy.reader import TableReader
-from flchain.protocol.policy.records import MICROS, Policy
+from flchain.protocol.policy.records import MICROS, NO_COMPRESSION, Policy
 
 _MAX_TEXT = 262_144
 
@@ -79,9 +79,11 @@ def _build_document(table: dict[str, Any]) -> dict[str, Any]:
     if isinstance(table.get("update"), dict):
         agents = TableReader(table).read_integer("max_agents", 1, MAX_AGENTS)
         document["update"] = _build_update(table["update"], agents)
-    for name in ("strategy", "aggregator"):
+    for name in ("strategy", "aggregator", "compression"):
         if isinstance(table.get(name), dict):
             document[name] = {"parameters": {}, **table[name]}
+    if document.get("compression") == {"name": NO_COMPRESSION.name, "parameters": {}}:
+        del document["compression"]
     return document
 
 
