@@ -31,11 +31,11 @@ class Cost:
 
 
 COSTS: tuple[Cost, ...] = (
-    Cost(ratio=1.6, nanoseconds=400, memory=40),
-    Cost(ratio=7, nanoseconds=250, memory=40),
-    Cost(ratio=40, nanoseconds=80, memory=64),
-    Cost(ratio=75, nanoseconds=60, memory=64),
-    Cost(ratio=190, nanoseconds=60, memory=48),
+    Cost(ratio=3, nanoseconds=1500, memory=40),
+    Cost(ratio=7.8, nanoseconds=1200, memory=40),
+    Cost(ratio=73, nanoseconds=200, memory=64),
+    Cost(ratio=135, nanoseconds=150, memory=64),
+    Cost(ratio=210, nanoseconds=100, memory=48),
 )
 """In the order of `CHOICES`: measured on a network of 105,866 parameters."""
 

@@ -53,7 +53,7 @@ CHOICES: tuple[RuleSpec, ...] = (
             "powersgd/zlib",
             (
                 ("error_feedback", 1),
-                ("levels", 31),
+                ("levels", 15),
                 ("minimum_ratio_bps", 20_000),
                 ("power_iterations", 1),
                 ("rank", rank),
