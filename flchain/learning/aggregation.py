@@ -14,6 +14,7 @@ from flchain.learning.initialisation import compute_initial_parameters
 from flchain.learning.integers import add_scaled, centre, clip_norm, divide_half_up
 from flchain.learning.parameters import STATE_BITS, Int64, QuantizedUpdate, State
 from flchain.learning.payloads import Payload, encode_payload
+from flchain.learning.privacy import check_privacy
 from flchain.learning.schemas import decode_update, get_aggregate_schema, get_update_schema
 from flchain.learning.strategies import Step, get_strategy
 from flchain.protocol.errors import ConfigError, EncodingError
@@ -55,8 +56,9 @@ class Aggregate:
 
 def check_rules(policy: Policy) -> None:
     """Raise ConfigError, with the way out, if this version cannot run `policy`."""
-    get_strategy(policy)
+    strategy = get_strategy(policy)
     check_compression(policy.compression, policy.mode)
+    check_privacy(policy, len(strategy.update_sections))
     if policy.aggregator != RuleSpec(_AGGREGATOR):
         raise ConfigError(f'policy: aggregator.name must be "{_AGGREGATOR}", without parameters')
     if policy.mode != "plain":

@@ -1,19 +1,26 @@
 """The agent: trains on its own data, submits the update's digest, then serves the update.
 
+Where the policy adds noise, the agent stays out of rounds that its privacy budget cannot pay.
+
 The update is in the journal before its digest is sent, and in the store only after SUBMIT has
 closed, so that nobody can copy it in time. Killed at any point and started again, the agent
 finds in chain and journal what is left to do.
 """
 
+import os
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from flchain.learning.aggregation import compute_weight
 from flchain.learning.compression import CHOICES, compress_update, is_compressed
 from flchain.learning.data import Dataset
-from flchain.learning.parameters import QuantizedUpdate
+from flchain.learning.parameters import FloatUpdate, QuantizedUpdate
 from flchain.learning.payloads import compute_shape_digest
+from flchain.learning.privacy import count_private_rounds, is_private, privatise_update
 from flchain.learning.quantisation import quantise_update
 from flchain.learning.randomness import derive_generator, derive_seed
 from flchain.learning.schemas import encode_update, get_update_schema
@@ -36,6 +43,7 @@ from flchain.roles.terms import Terms
 from flchain.roles.upkeep import Upkeep
 
 _SERVED = "served"
+_ENTROPY = 32
 
 
 @dataclass
@@ -50,6 +58,8 @@ class Agent:
     claims_at_once: bool = False
     choice: RuleSpec = CHOICES[0]
     """How to compress where the policy leaves that to the agent."""
+    entropy: Callable[[int], bytes] = os.urandom
+    """Gives secret bytes for noise that nobody else may know."""
     _paid: set[RoundId] = field(default_factory=set)
     _made: tuple[RoundId, Sealed] | None = None
 
@@ -83,7 +93,8 @@ class Agent:
         # The events may lag behind the member's record.
         member = self.context.ledger.get_member(self.context.task_id, agent)
         is_first = member.submitted_round != seen.round.round
-        return is_first and was_entitled(self.context, seen, Role.AGENT, member)
+        is_affordable = seen.round.round <= self._most_rounds
+        return is_first and is_affordable and was_entitled(self.context, seen, Role.AGENT, member)
 
     def _submit(self, seen: Observation) -> None:
         number = seen.round.round
@@ -113,11 +124,21 @@ class Agent:
         trained = get_strategy(policy).train(task)
         done = self.context.stopwatch()
         rng = derive_generator(policy.seed, "rounding", number, agent.lower())
-        payload = self._encode(quantise_update(trained, policy, rng), number, rng)
+        payload = self._encode(self._bound(trained, rng), number, rng)
         sealed = self._seal(payload, number)
         self.context.notify("train", number, done - fetched)
         self.context.notify("prepare", number, fetched - start + self.context.stopwatch() - done)
         return sealed
+
+    def _bound(self, trained: FloatUpdate, rng: np.random.Generator) -> QuantizedUpdate:
+        """Return the update as bounded integers, with noise where the policy wants it."""
+        policy = self.terms.policy
+        if not is_private(policy):
+            return quantise_update(trained, policy, rng)
+        # What follows from the public seed could be taken off again.
+        secret = int.from_bytes(self.entropy(_ENTROPY), "big")
+        noise = np.random.Generator(np.random.Philox(secret))
+        return privatise_update(trained, policy, rng, noise)
 
     def _encode(self, update: QuantizedUpdate, number: RoundId, rng: np.random.Generator) -> bytes:
         """Return the bytes to publish; what a lossy compression leaves out is kept."""
@@ -163,6 +184,14 @@ class Agent:
                 self.context.journal.delete(name)
         self.context.notify("serve", number, self.context.stopwatch() - start)
         return True
+
+    @cached_property
+    def _most_rounds(self) -> int:
+        """The last round that the task's privacy budget pays for."""
+        policy = self.terms.policy
+        if not is_private(policy):
+            return sys.maxsize
+        return count_private_rounds(policy, len(get_strategy(policy).update_sections))
 
     @property
     def _entries(self) -> str:

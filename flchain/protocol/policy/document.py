@@ -39,6 +39,8 @@ MAX_PARAMETERS = 2**31 - 1
 MAX_RANK = 8
 WHOLE_BPS = 10_000
 UINT96_MAX = 2**96 - 1
+NO_NOISE = "none"
+MECHANISMS = ("gaussian", "laplace", "skellam")
 
 
 def encode_policy(policy: Policy) -> bytes:
@@ -138,7 +140,16 @@ def read_quality(table: TableReader) -> QualitySpec:
 
 def read_privacy(table: TableReader) -> PrivacySpec:
     """Take the privacy table."""
-    return PrivacySpec(table.read_choice("mechanism", ("none",)))
+    mechanism = table.read_choice("mechanism", (NO_NOISE, *MECHANISMS))
+    if mechanism == NO_NOISE:
+        return PrivacySpec(mechanism)
+    return PrivacySpec(
+        mechanism,
+        clip=table.read_integer("clip", 1, 2**46),
+        noise_micros=table.read_integer("noise_micros", 1, 10_000 * MICROS),
+        delta_inverse=table.read_integer("delta_inverse", 10, 10**15),
+        budget_micros=table.read_integer("budget_micros", 1, 10_000 * MICROS),
+    )
 
 
 def read_layers(table: TableReader, architecture: str) -> tuple[Layer, ...]:
@@ -217,7 +228,7 @@ def _build_document(policy: Policy) -> dict[str, CanonicalValue]:
         "aggregator": _build_rule(policy.aggregator),
         "rewards": dict(vars(rewards)),
         "quality": {"tolerance_bps": policy.quality.tolerance_bps},
-        "privacy": {"mechanism": policy.privacy.mechanism},
+        "privacy": _build_privacy(policy.privacy),
         "max_agents": policy.max_agents,
         "min_agents": policy.min_agents,
         "min_survivors": policy.min_survivors,
@@ -237,6 +248,12 @@ def _build_model(model: ModelSpec) -> dict[str, CanonicalValue]:
         "parameters": model.parameters,
         "layers": [{"name": layer.name, "shape": list(layer.shape)} for layer in model.layers],
     }
+
+
+def _build_privacy(privacy: PrivacySpec) -> dict[str, CanonicalValue]:
+    if privacy.mechanism == NO_NOISE:
+        return {"mechanism": privacy.mechanism}
+    return dict(vars(privacy))
 
 
 def _build_rule(rule: RuleSpec) -> dict[str, CanonicalValue]:

@@ -105,9 +105,18 @@ class QualitySpec:
 
 @dataclass(frozen=True)
 class PrivacySpec:
-    """Which mechanism adds noise."""
+    """Which mechanism adds noise; the other fields are 0 if none does.
+
+    `clip`, in quantised units, bounds the norm (L1 for "laplace", else L2) of each section;
+    `noise_micros` is the noise's deviation ("laplace": its b) over the clip; delta is
+    1 / `delta_inverse`; `budget_micros` is the epsilon that the whole task may spend.
+    """
 
     mechanism: str
+    clip: int = 0
+    noise_micros: int = 0
+    delta_inverse: int = 0
+    budget_micros: int = 0
 
 
 @dataclass(frozen=True)
