@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from flchain.learning.compression import Frame, get_scheme
+from flchain.learning.compression import Frame, Memory, get_scheme
 from flchain.learning.compression.base import NO_BASIS
 from flchain.learning.compression.linear import build_random_k, build_shared_basis, compute_basis
 from flchain.learning.integers import centre
@@ -55,11 +55,11 @@ def test_lossless__any_update__round_trip_is_the_identity(delta, rule, samples):
 @given(st.lists(deltas, min_size=1, max_size=4), st.sampled_from(LOSSY))
 def test_feedback__any_updates__sent_and_residual_are_what_was_put_in(inputs, rule):
     """Exactly, in integers: nothing that was left out is ever lost."""
-    policy, memories = make_policy(rule), {}
+    policy, memories = make_policy(rule), dict[str, Memory]()
     sent = np.zeros(SIZE, np.int64)
     for delta in inputs:
         made = compress(QuantizedUpdate({"delta": delta}, {"samples": 1}), policy, memories)
-        memories = made.memories
+        memories = dict(made.memories)
         sent += decompress(made.payload, policy).sections["delta"]
     total = sum(delta.astype(np.int64) for delta in inputs)
     assert np.array_equal(sent + memories["delta"].residual, total)
