@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import stats  # type: ignore[import-untyped]  # published without types
 
 from flchain.learning.aggregation import check_rules
 from flchain.learning.parameters import FloatUpdate
