@@ -32,6 +32,7 @@ from flchain.protocol.policy import MICROS, Policy, PrivacySpec
 _ROUNDING_SHARE = 4
 _TAIL = 6
 _INT32_LIMIT = 2**31 - 1
+_FLOAT_SHARE = 1 - 2**-20
 
 
 @dataclass(frozen=True)
@@ -165,8 +166,8 @@ def _privatise(
     privacy, update = policy.privacy, policy.update
     mechanism = MECHANISMS[privacy.mechanism]
     if mechanism.norm == 1:
-        # Rounding moves each coordinate by less than one unit.
-        limit = (privacy.clip - len(vector)) / (1 << update.shift)
+        # Rounding moves each coordinate by less than one unit, and float32 the sum by 2^-24.
+        limit = (privacy.clip - len(vector)) * _FLOAT_SHARE / (1 << update.shift)
         bounded = quantise(clip_l1(vector, limit), update, rounding)
     else:
         rules = replace(update, clip=min(update.clip, privacy.clip))
