@@ -77,11 +77,15 @@ def test_skellam__exact_distribution__is_bounded_and_not_by_much(case):
     size = float(case["sensitivity"])
     loss = build_loss(build_skellam_curve(case["variance"], size, size))
     epsilon = compute_epsilon(loss, DELTA, case["rounds"])
-    assert case["pld"] * 0.999 <= epsilon < 1.6 * case["pld"]
+    # The formula's second term is large beside little noise.
+    slack = 1.7 if case["variance"] < 25 else 1.15
+    assert case["pld"] * 0.999 <= epsilon < slack * case["pld"]
 
 
 def test_skellam__much_noise__costs_what_gaussian_noise_does():
-    gaussian = build_loss(build_gaussian_curve(2.0))
+    curve = build_gaussian_curve(2.0)
+    # The Skellam formula holds for whole orders, so only these are compared.
+    gaussian = build_loss(lambda alpha: curve(alpha) if alpha == int(alpha) else math.inf)
     skellam = build_loss(build_skellam_curve((2 * 10_000.0) ** 2, 10_000.0**2, 10_000.0))
     for rounds in (1, 50):
         expected = compute_epsilon(gaussian, DELTA, rounds)
@@ -200,7 +204,11 @@ def test_privatise__not_finite__is_refused(mechanism, value):
         ({"clip": "0.00001"}, {}, "privacy.clip is lost in rounding"),
         ({"noise_multiplier": "2"}, {}, "coordinate_bound would cut the noise"),
         ({}, {"update.clip": "0.6"}, "update.clip would shorten"),
-        ({"mechanism": "laplace"}, {"mode": "secure"}, "does not add up under masks"),
+        (
+            {"mechanism": "laplace", "noise_multiplier": "0.1"},
+            {"mode": "secure"},
+            "does not add up under masks",
+        ),
         ({"mechanism": "skellam"}, {"mode": "secure"}, "w_max = 1"),
     ],
 )
