@@ -15,10 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from flchain.learning.aggregators import Aggregator, Settings, find_centre, get_aggregator
+from flchain.learning.compression import check_compression
 from flchain.learning.initialisation import compute_initial_parameters
 from flchain.learning.integers import add_scaled, centre, clip_norm, divide_half_up, saturate
 from flchain.learning.parameters import STATE_BITS, Int32, Int64, QuantizedUpdate, State
 from flchain.learning.payloads import Payload, encode_payload
+from flchain.learning.privacy import check_privacy
 from flchain.learning.schemas import decode_update, get_aggregate_schema, get_update_schema
 from flchain.learning.strategies import Step, get_strategy
 from flchain.protocol.errors import ConfigError, EncodingError
@@ -61,7 +63,9 @@ class Aggregate:
 
 def check_rules(policy: Policy) -> None:
     """Raise ConfigError, with the way out, if this version cannot run `policy`."""
-    get_strategy(policy)
+    strategy = get_strategy(policy)
+    check_compression(policy.compression, policy.mode)
+    check_privacy(policy, len(strategy.update_sections))
     if policy.aggregator.name != _WEIGHTED_MEAN:
         get_aggregator(policy.aggregator, policy.min_survivors, policy.max_agents)
     elif policy.aggregator.parameters:

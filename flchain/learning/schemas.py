@@ -2,6 +2,7 @@
 
 import hashlib
 
+from flchain.learning.compression import decompress_update, is_compressed
 from flchain.learning.integers import compute_squared_norm
 from flchain.learning.parameters import STATE_BITS, STATE_LIMIT, Int32, QuantizedUpdate, State
 from flchain.learning.payloads import Payload, PayloadSchema, decode_payload, encode_payload
@@ -62,11 +63,19 @@ def decode_update(data: bytes, policy: Policy, *, round_key: bytes, agent: str) 
     Raises EncodingError on a wrong form, another round's or agent's update, a coordinate
     beyond the policy's bound or a section longer than the policy's clip.
     """
-    payload = decode_payload(data, get_update_schema(policy), round_key=round_key, agent=agent)
-    for name, section in payload.sections.items():
+    update = _decode_sections(data, policy, round_key, agent)
+    for name, section in update.sections.items():
         _check_magnitude(name, section, policy)
-    if payload.scalars["samples"] < 1:
+    if update.scalars["samples"] < 1:
         raise EncodingError("update: samples is 0; an update needs at least one")
+    return update
+
+
+def _decode_sections(data: bytes, policy: Policy, round_key: bytes, agent: str) -> QuantizedUpdate:
+    schema = get_update_schema(policy)
+    if is_compressed(policy):
+        return decompress_update(data, policy, schema, round_key=round_key, agent=agent)
+    payload = decode_payload(data, schema, round_key=round_key, agent=agent)
     return QuantizedUpdate(payload.sections, payload.scalars)
 
 

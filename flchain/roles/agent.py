@@ -1,19 +1,26 @@
 """The agent: trains on its own data, submits the update's digest, then serves the update.
 
+Where the policy adds noise, the agent stays out of rounds that its privacy budget cannot pay.
+
 The update is in the journal before its digest is sent, and in the store only after SUBMIT has
 closed, so that nobody can copy it in time. Killed at any point and started again, the agent
 finds in chain and journal what is left to do.
 """
 
+import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from flchain.learning.aggregation import compute_weight
+from flchain.learning.compression import CHOICES, compress_update, is_compressed
 from flchain.learning.data import Dataset
-from flchain.learning.parameters import QuantizedUpdate
+from flchain.learning.parameters import FloatUpdate, QuantizedUpdate
 from flchain.learning.payloads import compute_shape_digest
+from flchain.learning.privacy import count_private_rounds, is_private, privatise_update
 from flchain.learning.quantisation import quantise_update
 from flchain.learning.randomness import derive_generator, derive_seed
 from flchain.learning.schemas import encode_update, get_update_schema
@@ -22,11 +29,13 @@ from flchain.learning.strategies.base import ClientTask
 from flchain.learning.training import Trainer
 from flchain.protocol.calls import Submit
 from flchain.protocol.errors import ProtocolError
+from flchain.protocol.policy import RuleSpec
 from flchain.protocol.types import Phase, Role, RoundId
 from flchain.roles.archive import Sealed, seal_payload
 from flchain.roles.assembly import fetch_state
 from flchain.roles.context import Context
 from flchain.roles.duties import was_entitled
+from flchain.roles.feedback import load_memories, save_memories
 from flchain.roles.observation import Observation, is_overtaken
 from flchain.roles.payouts import claim_rewards
 from flchain.roles.retention import name_round_pin, release_old
@@ -34,23 +43,12 @@ from flchain.roles.terms import Terms
 from flchain.roles.upkeep import Upkeep
 
 _SERVED = "served"
-
-Produce = Callable[[ClientTask, np.random.Generator], QuantizedUpdate]
-"""Makes the update that an agent publishes; the generator is for rounding."""
-
-
-def produce_update(task: ClientTask, rng: np.random.Generator) -> QuantizedUpdate:
-    """Train as the policy's strategy says, and round."""
-    trained = get_strategy(task.policy).train(task)
-    return quantise_update(trained, task.policy, rng)
+_ENTROPY = 32
 
 
 @dataclass
 class Agent:
-    """One participant with data. `upkeep` lets it step in for a silent orchestrator.
-
-    Simulations replace `produce` to have malicious agents.
-    """
+    """One participant with data. `upkeep` lets it step in for a silent orchestrator."""
 
     context: Context
     terms: Terms
@@ -58,7 +56,10 @@ class Agent:
     data: Dataset
     upkeep: Upkeep | None = None
     claims_at_once: bool = False
-    produce: Produce = produce_update
+    choice: RuleSpec = CHOICES[0]
+    """How to compress where the policy leaves that to the agent."""
+    entropy: Callable[[int], bytes] = os.urandom
+    """Gives secret bytes for noise that nobody else may know."""
     _paid: set[RoundId] = field(default_factory=set)
     _made: tuple[RoundId, Sealed] | None = None
 
@@ -92,7 +93,8 @@ class Agent:
         # The events may lag behind the member's record.
         member = self.context.ledger.get_member(self.context.task_id, agent)
         is_first = member.submitted_round != seen.round.round
-        return is_first and was_entitled(self.context, seen, Role.AGENT, member)
+        is_affordable = seen.round.round <= self._most_rounds
+        return is_first and is_affordable and was_entitled(self.context, seen, Role.AGENT, member)
 
     def _submit(self, seen: Observation) -> None:
         number = seen.round.round
@@ -119,25 +121,50 @@ class Agent:
         fetched = self.context.stopwatch()
         seed = derive_seed(policy.seed, "batches", number, agent.lower())
         task = ClientTask(state, self.data, policy, self.trainer, seed)
-        rng = derive_generator(policy.seed, "rounding", number, agent.lower())
-        update = self.produce(task, rng)
+        trained = get_strategy(policy).train(task)
         done = self.context.stopwatch()
-        payload = encode_update(
-            update,
-            policy,
-            round_key=self.context.get_round_key(number),
-            agent=agent,
-        )
+        rng = derive_generator(policy.seed, "rounding", number, agent.lower())
+        payload = self._encode(self._bound(trained, rng), number, rng)
         sealed = self._seal(payload, number)
         self.context.notify("train", number, done - fetched)
         self.context.notify("prepare", number, fetched - start + self.context.stopwatch() - done)
         return sealed
 
+    def _bound(self, trained: FloatUpdate, rng: np.random.Generator) -> QuantizedUpdate:
+        """Return the update as bounded integers, with noise where the policy wants it."""
+        policy = self.terms.policy
+        if not is_private(policy):
+            return quantise_update(trained, policy, rng)
+        # What follows from the public seed could be taken off again.
+        secret = int.from_bytes(self.entropy(_ENTROPY), "big")
+        noise = np.random.Generator(np.random.Philox(secret))
+        return privatise_update(trained, policy, rng, noise)
+
+    def _encode(self, update: QuantizedUpdate, number: RoundId, rng: np.random.Generator) -> bytes:
+        """Return the bytes to publish; what a lossy compression leaves out is kept."""
+        policy, agent = self.terms.policy, self.context.signer.address
+        key = self.context.get_round_key(number)
+        if not is_compressed(policy):
+            return encode_update(update, policy, round_key=key, agent=agent)
+        schema = get_update_schema(policy)
+        compressed = compress_update(
+            update,
+            policy,
+            schema,
+            round_key=key,
+            agent=agent,
+            memories=load_memories(self.context, number, schema),
+            rng=rng,
+            choice=self.choice,
+        )
+        save_memories(self.context, number, compressed.memories)
+        return compressed.payload
+
     def _seal(self, payload: bytes, number: RoundId) -> Sealed:
         return seal_payload(
             payload,
             kind="update",
-            dtype="int32",
+            dtype="bytes" if is_compressed(self.terms.policy) else "int32",
             shape_digest=compute_shape_digest(get_update_schema(self.terms.policy)),
             round_key=self.context.get_round_key(number),
             agent=self.context.signer.address,
@@ -157,6 +184,14 @@ class Agent:
                 self.context.journal.delete(name)
         self.context.notify("serve", number, self.context.stopwatch() - start)
         return True
+
+    @cached_property
+    def _most_rounds(self) -> int:
+        """The last round that the task's privacy budget pays for."""
+        policy = self.terms.policy
+        if not is_private(policy):
+            return sys.maxsize
+        return count_private_rounds(policy, len(get_strategy(policy).update_sections))
 
     @property
     def _entries(self) -> str:

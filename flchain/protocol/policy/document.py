@@ -1,6 +1,7 @@
 """The canonical policy document: the only form that is stored, hashed and re-executed.
 
 Keys and nesting are those of `records.Policy`, plus `format`; rule parameters are an object.
+`compression` is left out where there is none.
 """
 
 import hashlib
@@ -14,6 +15,7 @@ from flchain.protocol.policy.capacity import MAX_SHIFT, MIN_SHIFT, is_within_cap
 from flchain.protocol.policy.reader import TableReader
 from flchain.protocol.policy.records import (
     MICROS,
+    NO_COMPRESSION,
     DataSpec,
     Layer,
     ModelSpec,
@@ -37,6 +39,8 @@ MAX_PARAMETERS = 2**31 - 1
 MAX_RANK = 8
 WHOLE_BPS = 10_000
 UINT96_MAX = 2**96 - 1
+NO_NOISE = "none"
+MECHANISMS = ("gaussian", "laplace", "skellam")
 
 
 def encode_policy(policy: Policy) -> bytes:
@@ -78,6 +82,7 @@ def read_policy(table: TableReader) -> Policy:
         max_share_bps=Bps(table.read_integer("max_share_bps", 1, WHOLE_BPS)),
         round_reserve=Wei(table.read_amount("round_reserve", UINT96_MAX)),
         retention_rounds=table.read_integer("retention_rounds", 1, 1_000_000),
+        compression=read_compression(table),
     )
     table.finish()
     verify_consistency(policy)
@@ -111,6 +116,16 @@ def read_rule(table: TableReader) -> RuleSpec:
     return RuleSpec(name, parameters.read_integers())
 
 
+def read_compression(table: TableReader) -> RuleSpec:
+    """Take the compression rule, which is left out where updates are plain integers."""
+    if not table.has_key("compression"):
+        return NO_COMPRESSION
+    rule = _read_part(table, "compression", read_rule)
+    if rule.name == NO_COMPRESSION.name:
+        raise EncodingError("policy: compression.name is 'none'; leave the whole key out")
+    return rule
+
+
 def read_rewards(table: TableReader) -> RewardSpec:
     """Take the reward rule."""
     validators = table.read_integer("validator_share_bps", 0, WHOLE_BPS)
@@ -125,7 +140,16 @@ def read_quality(table: TableReader) -> QualitySpec:
 
 def read_privacy(table: TableReader) -> PrivacySpec:
     """Take the privacy table."""
-    return PrivacySpec(table.read_choice("mechanism", ("none",)))
+    mechanism = table.read_choice("mechanism", (NO_NOISE, *MECHANISMS))
+    if mechanism == NO_NOISE:
+        return PrivacySpec(mechanism)
+    return PrivacySpec(
+        mechanism,
+        clip=table.read_integer("clip", 1, 2**46),
+        noise_micros=table.read_integer("noise_micros", 1, 10_000 * MICROS),
+        delta_inverse=table.read_integer("delta_inverse", 10, 10**15),
+        budget_micros=table.read_integer("budget_micros", 1, 10_000 * MICROS),
+    )
 
 
 def read_layers(table: TableReader, architecture: str) -> tuple[Layer, ...]:
@@ -192,7 +216,7 @@ def _read_update(table: TableReader) -> UpdateSpec:
 
 def _build_document(policy: Policy) -> dict[str, CanonicalValue]:
     training, update, rewards = policy.training, policy.update, policy.rewards
-    return {
+    document: dict[str, CanonicalValue] = {
         "format": FORMAT,
         "mode": policy.mode,
         "seed": policy.seed,
@@ -204,7 +228,7 @@ def _build_document(policy: Policy) -> dict[str, CanonicalValue]:
         "aggregator": _build_rule(policy.aggregator),
         "rewards": dict(vars(rewards)),
         "quality": {"tolerance_bps": policy.quality.tolerance_bps},
-        "privacy": {"mechanism": policy.privacy.mechanism},
+        "privacy": _build_privacy(policy.privacy),
         "max_agents": policy.max_agents,
         "min_agents": policy.min_agents,
         "min_survivors": policy.min_survivors,
@@ -212,6 +236,10 @@ def _build_document(policy: Policy) -> dict[str, CanonicalValue]:
         "round_reserve": str(policy.round_reserve),
         "retention_rounds": policy.retention_rounds,
     }
+    # Absent rather than "none": policies from before there was a choice keep their digests.
+    if policy.compression != NO_COMPRESSION:
+        document["compression"] = _build_rule(policy.compression)
+    return document
 
 
 def _build_model(model: ModelSpec) -> dict[str, CanonicalValue]:
@@ -220,6 +248,12 @@ def _build_model(model: ModelSpec) -> dict[str, CanonicalValue]:
         "parameters": model.parameters,
         "layers": [{"name": layer.name, "shape": list(layer.shape)} for layer in model.layers],
     }
+
+
+def _build_privacy(privacy: PrivacySpec) -> dict[str, CanonicalValue]:
+    if privacy.mechanism == NO_NOISE:
+        return {"mechanism": privacy.mechanism}
+    return dict(vars(privacy))
 
 
 def _build_rule(rule: RuleSpec) -> dict[str, CanonicalValue]:

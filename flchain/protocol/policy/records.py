@@ -70,7 +70,7 @@ class UpdateSpec:
 
 @dataclass(frozen=True)
 class RuleSpec:
-    """A strategy or an aggregator: its registered name and its integer parameters."""
+    """A strategy, aggregator or compression: registered name and integer parameters."""
 
     name: str
     parameters: tuple[tuple[str, int], ...] = ()
@@ -78,6 +78,10 @@ class RuleSpec:
     def get(self, name: str) -> int:
         """Return one parameter; KeyError if the rule has none of that name."""
         return dict(self.parameters)[name]
+
+
+NO_COMPRESSION = RuleSpec("none")
+"""Updates as plain integers: what a policy without a `compression` key means."""
 
 
 @dataclass(frozen=True)
@@ -101,9 +105,18 @@ class QualitySpec:
 
 @dataclass(frozen=True)
 class PrivacySpec:
-    """Which mechanism adds noise."""
+    """Which mechanism adds noise; the other fields are 0 if none does.
+
+    `clip`, in quantised units, bounds the norm (L1 for "laplace", else L2) of each section;
+    `noise_micros` is the noise's deviation ("laplace": its b) over the clip; delta is
+    1 / `delta_inverse`; `budget_micros` is the epsilon that the whole task may spend.
+    """
 
     mechanism: str
+    clip: int = 0
+    noise_micros: int = 0
+    delta_inverse: int = 0
+    budget_micros: int = 0
 
 
 @dataclass(frozen=True)
@@ -143,6 +156,7 @@ class Policy:
     max_share_bps: Bps
     round_reserve: Wei
     retention_rounds: int
+    compression: RuleSpec = NO_COMPRESSION
 
 
 def get_task_scalars(policy: Policy) -> TaskScalars:
