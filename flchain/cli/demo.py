@@ -27,7 +27,16 @@ if TYPE_CHECKING:
 
     from flchain.cli.plans import Plan
 
-_STRATEGIES = ("fedavg", "mimelite")
+_STRATEGIES = (
+    "fedavg",
+    "fedprox",
+    "scaffold",
+    "fednova",
+    "fedadam",
+    "fedyogi",
+    "fedadagrad",
+    "mimelite",
+)
 _DATASETS = ("mnist", "digits")
 
 

@@ -9,14 +9,13 @@ from flchain.cli.summary import Outline
 from flchain.config import Settings
 from flchain.learning.data import Dataset
 from flchain.learning.presets import load_preset
+from flchain.learning.strategies import DEFAULTS
 from flchain.protocol.errors import ConfigError
 from flchain.protocol.params import LOCAL, Preset
 from flchain.protocol.policy import Policy
 from flchain.roles.simulation import Scenario
 
 DEFAULT_SEED = 7
-STRATEGIES: dict[str, dict[str, int]] = {"fedavg": {}, "mimelite": {"beta_micros": 900_000}}
-"""Strategies that can be asked for by name alone, with the parameters they then get."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ def build_policy(outline: Outline) -> Policy:
     if outline.agents < preset.min_agents:
         overrides |= {"min_agents": outline.agents, "min_survivors": outline.agents}
         overrides["max_share_bps"] = 10_000
-    parameters = STRATEGIES[outline.strategy]
+    parameters = DEFAULTS[outline.strategy]
     overrides["strategy"] = {"name": outline.strategy, "parameters": parameters}
     return load_preset(outline.dataset, overrides)
 

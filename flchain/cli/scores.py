@@ -3,6 +3,7 @@
 from flchain.learning.data import Dataset
 from flchain.learning.evaluation import Evaluation
 from flchain.learning.export import get_model_arrays
+from flchain.learning.personalisation import evaluate_shared
 from flchain.learning.training import get_trainer
 from flchain.protocol.types import Version
 from flchain.roles.archive import Archive
@@ -29,5 +30,7 @@ class Scoreboard:
         for version in new:
             state = fetch_state(self._archive, past.versions[version].state_digest, self._terms)
             arrays = get_model_arrays(state, self._terms.policy)
-            self.scores[version] = self._trainer.evaluate(arrays, self._test)
+            self.scores[version] = evaluate_shared(
+                self._trainer, arrays, self._test, self._terms.policy, version
+            )
         return new

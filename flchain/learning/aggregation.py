@@ -12,7 +12,9 @@ import numpy as np
 from flchain.learning.initialisation import compute_initial_parameters
 from flchain.learning.integers import add_scaled, centre, clip_norm, divide_half_up
 from flchain.learning.parameters import STATE_BITS, Int64, QuantizedUpdate, State
+from flchain.learning.participation import is_drawn
 from flchain.learning.payloads import Payload, encode_payload
+from flchain.learning.personalisation import mask_local_layers
 from flchain.learning.schemas import decode_update, get_aggregate_schema, get_update_schema
 from flchain.learning.strategies import Step, get_strategy
 from flchain.protocol.errors import ConfigError, EncodingError
@@ -86,6 +88,8 @@ def verify_update(
 
     Besides its form, its samples must give the weight that was recorded for it.
     """
+    if not is_drawn(policy, round_key, agent):
+        raise EncodingError(f"update: {agent} was not drawn for this round")
     update = decode_update(data, policy, round_key=round_key, agent=agent)
     declared = compute_weight(update.scalars["samples"], policy)
     if declared != weight:
@@ -141,7 +145,8 @@ def compute_step(aggregate: Aggregate, policy: Policy) -> Step:
 
 def compute_next_state(state: State, aggregate: Aggregate, policy: Policy) -> State:
     """Return the model state after the round: what the committee votes on."""
-    return get_strategy(policy).apply(state, compute_step(aggregate, policy), policy)
+    step = mask_local_layers(compute_step(aggregate, policy), policy.model)
+    return get_strategy(policy).apply(state, step, policy)
 
 
 def compute_initial_state(policy: Policy) -> State:

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 
 from flchain.learning.aggregation import compute_weight
 from flchain.learning.data import Dataset
+from flchain.learning.participation import is_drawn
 from flchain.learning.payloads import compute_shape_digest
+from flchain.learning.personalisation import build_personal_trainer, keep_local_layers
 from flchain.learning.quantisation import quantise_update
 from flchain.learning.randomness import derive_generator, derive_seed
 from flchain.learning.schemas import encode_update, get_update_schema
@@ -23,6 +25,7 @@ from flchain.roles.archive import Sealed, seal_payload
 from flchain.roles.assembly import fetch_state
 from flchain.roles.context import Context
 from flchain.roles.duties import was_entitled
+from flchain.roles.memories import load_memory, save_memory
 from flchain.roles.observation import Observation, is_overtaken
 from flchain.roles.payouts import claim_rewards
 from flchain.roles.retention import name_round_pin, release_old
@@ -72,6 +75,8 @@ class Agent:
         agent = self.context.signer.address
         if any(item.agent == agent for item in seen.live.submissions):
             return False
+        if not is_drawn(self.terms.policy, self.context.get_round_key(seen.round.round), agent):
+            return False
         # The events may lag behind the member's record.
         member = self.context.ledger.get_member(self.context.task_id, agent)
         is_first = member.submitted_round != seen.round.round
@@ -101,12 +106,18 @@ class Agent:
         state = fetch_state(self.context.archive, digest, self.terms)
         fetched = self.context.stopwatch()
         seed = derive_seed(policy.seed, "batches", number, agent.lower())
-        task = ClientTask(state, self.data, policy, self.trainer, seed)
+        memory = load_memory(self.context, seen.past, number)
+        trainer = build_personal_trainer(self.trainer, policy.model, memory)
+        task = ClientTask(state, self.data, policy, trainer, seed, memory)
         trained = get_strategy(policy).train(task)
         done = self.context.stopwatch()
         rng = derive_generator(policy.seed, "rounding", number, agent.lower())
+        quantised = quantise_update(trained, policy, rng)
+        kept = get_strategy(policy).keep(memory, quantised, policy)
+        local = keep_local_layers(trainer)
+        save_memory(self.context, seen.past, number, {**kept, **local})
         payload = encode_update(
-            quantise_update(trained, policy, rng),
+            quantised,
             policy,
             round_key=self.context.get_round_key(number),
             agent=agent,

@@ -11,6 +11,8 @@ from flchain.learning.data import Dataset
 from flchain.learning.evaluation import Evaluation, is_good_enough
 from flchain.learning.export import get_model_arrays
 from flchain.learning.parameters import State
+from flchain.learning.personalisation import evaluate_shared
+from flchain.learning.randomness import derive_seed
 from flchain.learning.training import Trainer
 from flchain.protocol.calls import Attest, CastVote, Endorse
 from flchain.protocol.digests import encode_bitmap
@@ -201,7 +203,11 @@ class Validator:
         if digest not in self._quality:
             state = state or fetch_state(self.context.archive, digest, self.terms)
             arrays = get_model_arrays(state, self.terms.policy)
-            self._quality[digest] = self.trainer.evaluate(arrays, self.held_out)
+            policy = self.terms.policy
+            seed = derive_seed(policy.seed, "judgement", self.context.signer.address.lower())
+            self._quality[digest] = evaluate_shared(
+                self.trainer, arrays, self.held_out, policy, seed
+            )
         return self._quality[digest]
 
 

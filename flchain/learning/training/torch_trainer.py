@@ -4,6 +4,7 @@ Importing this module imports torch.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -59,12 +60,18 @@ class TorchTrainer:
         self._module.train()
         rng = build_generator(seed)
         velocity = {name: torch.zeros_like(value) for name, value in self._named()}
+        kept = self._named() if plan.proximal else ()
+        anchor = {name: value.detach().clone() for name, value in kept}
+        correct = partial(_correct, anchor=anchor, plan=plan)
         inputs, labels = _to_tensor(data.inputs), _to_tensor(data.labels)
         losses: list[float] = []
         for _ in range(plan.epochs):
             order = torch.from_numpy(rng.permutation(len(data)))
             batches = _split(order, plan.batch_size)
-            losses = [self._step(velocity, inputs[rows], labels[rows], plan) for rows in batches]
+            losses = [
+                self._step(velocity, inputs[rows], labels[rows], plan, correct=correct)
+                for rows in batches
+            ]
         return TrainingResult(self._dump(), len(data), float(np.mean(losses)))
 
     def compute_gradient(self, parameters: NamedArrays, data: Dataset) -> NamedArrays:
@@ -91,7 +98,13 @@ class TorchTrainer:
         return scores
 
     def _step(
-        self, velocity: dict[str, Tensor], inputs: Tensor, labels: Tensor, plan: LocalPlan
+        self,
+        velocity: dict[str, Tensor],
+        inputs: Tensor,
+        labels: Tensor,
+        plan: LocalPlan,
+        *,
+        correct: Callable[[nn.Parameter, str], Tensor],
     ) -> float:
         """Move the module and `velocity` by one batch; return its loss."""
         self._module.zero_grad(set_to_none=True)
@@ -100,8 +113,9 @@ class TorchTrainer:
         # What torch.optim.SGD does, without the two seconds that importing it takes.
         with torch.no_grad():
             for name, value in self._named():
-                gradient = _correct(_get_gradient(value), name, plan)
-                velocity[name].mul_(plan.momentum).add_(gradient)
+                if name in plan.frozen:
+                    continue
+                velocity[name].mul_(plan.momentum).add_(correct(value, name))
                 value.sub_(velocity[name], alpha=plan.learning_rate)
         return float(loss.detach())
 
@@ -132,11 +146,17 @@ def _split(rows: Tensor, size: int) -> list[Tensor]:
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
-def _correct(gradient: Tensor, name: str, plan: LocalPlan) -> Tensor:
-    """Return the gradient with the plan's scale and offset."""
-    if plan.gradient_offset is None:
-        return gradient
-    return gradient * plan.gradient_scale + torch.from_numpy(plan.gradient_offset[name])
+def _correct(
+    value: nn.Parameter, name: str, *, anchor: dict[str, Tensor], plan: LocalPlan
+) -> Tensor:
+    """Return a parameter's gradient with the plan's scale, offset and proximal term."""
+    gradient = _get_gradient(value)
+    if plan.gradient_offset is not None:
+        offset = torch.from_numpy(plan.gradient_offset[name])
+        gradient = gradient * plan.gradient_scale + offset
+    if plan.proximal:
+        gradient = gradient + plan.proximal * (value - anchor[name])
+    return gradient
 
 
 def _get_gradient(value: nn.Parameter) -> Tensor:

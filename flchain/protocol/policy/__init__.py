@@ -10,6 +10,7 @@ from flchain.protocol.policy.document import (
 from flchain.protocol.policy.file import load_policy_file
 from flchain.protocol.policy.records import (
     MICROS,
+    WHOLE_BPS,
     DataSpec,
     Layer,
     ModelSpec,
@@ -29,6 +30,7 @@ __all__ = [
     "MAX_SHIFT",
     "MICROS",
     "MIN_SHIFT",
+    "WHOLE_BPS",
     "DataSpec",
     "Layer",
     "ModelSpec",

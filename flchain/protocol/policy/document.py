@@ -14,6 +14,7 @@ from flchain.protocol.policy.capacity import MAX_SHIFT, MIN_SHIFT, is_within_cap
 from flchain.protocol.policy.reader import TableReader
 from flchain.protocol.policy.records import (
     MICROS,
+    WHOLE_BPS,
     DataSpec,
     Layer,
     ModelSpec,
@@ -35,7 +36,6 @@ MAX_AGENTS = 1_024
 MAX_WEIGHT = 255
 MAX_PARAMETERS = 2**31 - 1
 MAX_RANK = 8
-WHOLE_BPS = 10_000
 UINT96_MAX = 2**96 - 1
 
 
@@ -78,6 +78,7 @@ def read_policy(table: TableReader) -> Policy:
         max_share_bps=Bps(table.read_integer("max_share_bps", 1, WHOLE_BPS)),
         round_reserve=Wei(table.read_amount("round_reserve", UINT96_MAX)),
         retention_rounds=table.read_integer("retention_rounds", 1, 1_000_000),
+        participation_bps=read_participation(table),
     )
     table.finish()
     verify_consistency(policy)
@@ -128,6 +129,26 @@ def read_privacy(table: TableReader) -> PrivacySpec:
     return PrivacySpec(table.read_choice("mechanism", ("none",)))
 
 
+def read_participation(table: TableReader) -> Bps:
+    """Take the chance to be drawn, which is left out where everybody takes part."""
+    if not table.has_key("participation_bps"):
+        return WHOLE_BPS
+    return Bps(table.read_integer("participation_bps", 1, WHOLE_BPS - 1))
+
+
+def read_local_layers(table: TableReader, layers: tuple[Layer, ...]) -> tuple[str, ...]:
+    """Take the layers that never leave an agent; the key is left out where there are none."""
+    if not table.has_key("local_layers"):
+        return ()
+    expected = "an array of layer names, in the order of model.layers and fewer than all"
+    names = table.read("local_layers", expected)
+    known = [layer.name for layer in layers]
+    is_part = isinstance(names, list) and names == [name for name in known if name in names]
+    if not isinstance(names, list) or not is_part or not 0 < len(names) < len(known):
+        raise table.build_error("local_layers", names, expected)
+    return tuple(names)
+
+
 def read_layers(table: TableReader, architecture: str) -> tuple[Layer, ...]:
     """Take the layers; a shipped architecture must have its own ones."""
     layers = tuple(_read_layer(part) for part in table.read_tables("layers", most=512))
@@ -154,7 +175,8 @@ def _read_model(table: TableReader) -> ModelSpec:
     total = sum(layer.size for layer in layers)
     if total > MAX_PARAMETERS:
         raise EncodingError(f"policy: model.layers hold {total} values, at most 2^31 - 1 fit")
-    return ModelSpec(architecture, table.read_integer("parameters", total, total), layers)
+    parameters = table.read_integer("parameters", total, total)
+    return ModelSpec(architecture, parameters, layers, read_local_layers(table, layers))
 
 
 def _read_layer(table: TableReader) -> Layer:
@@ -192,7 +214,7 @@ def _read_update(table: TableReader) -> UpdateSpec:
 
 def _build_document(policy: Policy) -> dict[str, CanonicalValue]:
     training, update, rewards = policy.training, policy.update, policy.rewards
-    return {
+    document: dict[str, CanonicalValue] = {
         "format": FORMAT,
         "mode": policy.mode,
         "seed": policy.seed,
@@ -212,14 +234,21 @@ def _build_document(policy: Policy) -> dict[str, CanonicalValue]:
         "round_reserve": str(policy.round_reserve),
         "retention_rounds": policy.retention_rounds,
     }
+    # Absent rather than whole: policies from before there was a choice keep their digests.
+    if policy.participation_bps != WHOLE_BPS:
+        document["participation_bps"] = policy.participation_bps
+    return document
 
 
 def _build_model(model: ModelSpec) -> dict[str, CanonicalValue]:
-    return {
+    document: dict[str, CanonicalValue] = {
         "architecture": model.architecture,
         "parameters": model.parameters,
         "layers": [{"name": layer.name, "shape": list(layer.shape)} for layer in model.layers],
     }
+    if model.local_layers:
+        document["local_layers"] = list(model.local_layers)
+    return document
 
 
 def _build_rule(rule: RuleSpec) -> dict[str, CanonicalValue]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from flchain.protocol.types import Bps, Wei
 
+WHOLE_BPS = Bps(10_000)
 MICROS = 1_000_000
 """Fixed-point scale of rates: 1,000,000 is 1.0."""
 
@@ -28,11 +29,16 @@ class Layer:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Which model is trained. `parameters` is the sum of the layers' sizes."""
+    """Which model is trained. `parameters` is the sum of the layers' sizes.
+
+    Each agent has its own `local_layers`: their values never leave it, and stay as in version 0
+    in the model that all share.
+    """
 
     architecture: str
     parameters: int
     layers: tuple[Layer, ...]
+    local_layers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -143,6 +149,8 @@ class Policy:
     max_share_bps: Bps
     round_reserve: Wei
     retention_rounds: int
+    participation_bps: Bps = WHOLE_BPS
+    """Chance of each agent to be drawn for a round; who is not drawn counts for nothing."""
 
 
 def get_task_scalars(policy: Policy) -> TaskScalars:
