@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from flchain.learning.cohorts import is_in_cohort
 from flchain.learning.initialisation import compute_initial_parameters
 from flchain.learning.integers import add_scaled, centre, clip_norm, divide_half_up
 from flchain.learning.parameters import STATE_BITS, Int64, QuantizedUpdate, State
-from flchain.learning.participation import is_drawn
 from flchain.learning.payloads import Payload, encode_payload
 from flchain.learning.personalisation import mask_local_layers
 from flchain.learning.schemas import decode_update, get_aggregate_schema, get_update_schema
@@ -88,8 +88,8 @@ def verify_update(
 
     Besides its form, its samples must give the weight that was recorded for it.
     """
-    if not is_drawn(policy, round_key, agent):
-        raise EncodingError(f"update: {agent} was not drawn for this round")
+    if not is_in_cohort(policy, round_key, agent):
+        raise EncodingError(f"update: {agent} is not in the round's cohort")
     update = decode_update(data, policy, round_key=round_key, agent=agent)
     declared = compute_weight(update.scalars["samples"], policy)
     if declared != weight:

@@ -8,8 +8,8 @@ finds in chain and journal what is left to do.
 from dataclasses import dataclass, field
 
 from flchain.learning.aggregation import compute_weight
+from flchain.learning.cohorts import is_in_cohort
 from flchain.learning.data import Dataset
-from flchain.learning.participation import is_drawn
 from flchain.learning.payloads import compute_shape_digest
 from flchain.learning.personalisation import build_personal_trainer, keep_local_layers
 from flchain.learning.quantisation import quantise_update
@@ -75,7 +75,7 @@ class Agent:
         agent = self.context.signer.address
         if any(item.agent == agent for item in seen.live.submissions):
             return False
-        if not is_drawn(self.terms.policy, self.context.get_round_key(seen.round.round), agent):
+        if not is_in_cohort(self.terms.policy, self.context.get_round_key(seen.round.round), agent):
             return False
         # The events may lag behind the member's record.
         member = self.context.ledger.get_member(self.context.task_id, agent)

@@ -78,7 +78,7 @@ def read_policy(table: TableReader) -> Policy:
         max_share_bps=Bps(table.read_integer("max_share_bps", 1, WHOLE_BPS)),
         round_reserve=Wei(table.read_amount("round_reserve", UINT96_MAX)),
         retention_rounds=table.read_integer("retention_rounds", 1, 1_000_000),
-        participation_bps=read_participation(table),
+        cohort_bps=read_cohort(table),
     )
     table.finish()
     verify_consistency(policy)
@@ -129,11 +129,11 @@ def read_privacy(table: TableReader) -> PrivacySpec:
     return PrivacySpec(table.read_choice("mechanism", ("none",)))
 
 
-def read_participation(table: TableReader) -> Bps:
-    """Take the chance to be drawn, which is left out where everybody takes part."""
-    if not table.has_key("participation_bps"):
+def read_cohort(table: TableReader) -> Bps:
+    """Take the chance to be in a cohort, which is left out where everybody takes part."""
+    if not table.has_key("cohort_bps"):
         return WHOLE_BPS
-    return Bps(table.read_integer("participation_bps", 1, WHOLE_BPS - 1))
+    return Bps(table.read_integer("cohort_bps", 1, WHOLE_BPS - 1))
 
 
 def read_local_layers(table: TableReader, layers: tuple[Layer, ...]) -> tuple[str, ...]:
@@ -235,8 +235,8 @@ def _build_document(policy: Policy) -> dict[str, CanonicalValue]:
         "retention_rounds": policy.retention_rounds,
     }
     # Absent rather than whole: policies from before there was a choice keep their digests.
-    if policy.participation_bps != WHOLE_BPS:
-        document["participation_bps"] = policy.participation_bps
+    if policy.cohort_bps != WHOLE_BPS:
+        document["cohort_bps"] = policy.cohort_bps
     return document
 
 

@@ -149,8 +149,8 @@ class Policy:
     max_share_bps: Bps
     round_reserve: Wei
     retention_rounds: int
-    participation_bps: Bps = WHOLE_BPS
-    """Chance of each agent to be drawn for a round; who is not drawn counts for nothing."""
+    cohort_bps: Bps = WHOLE_BPS
+    """Chance of each agent to be in a round's cohort; who is not counts for nothing."""
 
 
 def get_task_scalars(policy: Policy) -> TaskScalars:

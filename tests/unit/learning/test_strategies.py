@@ -13,6 +13,7 @@ from flchain.learning.aggregation import (
     compute_weight,
     verify_update,
 )
+from flchain.learning.cohorts import is_in_cohort
 from flchain.learning.data import load_digits, partition_dirichlet
 from flchain.learning.export import get_model_arrays
 from flchain.learning.parameters import QuantizedUpdate, State, flatten, to_float, unflatten
@@ -279,15 +280,14 @@ def test_federation__any_strategy_and_order__is_learned_and_equal(name):
     assert evaluation.accuracy > 0.5
 
 
-def test_participation__one_half__is_drawn_per_round_and_enforced():
-    policy = load_preset("digits", {"participation_bps": 5_000})
-    from flchain.learning.participation import is_drawn
-
+def test_cohort__one_half__changes_by_round_and_enforced():
+    policy = load_preset("digits", {"cohort_bps": 5_000})
     agents = [f"0x{index:040x}" for index in range(400)]
-    first, second = ([a for a in agents if is_drawn(policy, bytes([n] * 32), a)] for n in (1, 2))
+    keys = (bytes([1] * 32), bytes([2] * 32))
+    first, second = ([a for a in agents if is_in_cohort(policy, key, a)] for key in keys)
     assert 150 < len(first) < 250
     assert first != second
-    assert is_drawn(policy, bytes([1] * 32), first[0].upper().replace("X", "x"))
+    assert is_in_cohort(policy, bytes([1] * 32), first[0].upper().replace("X", "x"))
     left_out = next(a for a in agents if a not in first)
     update = QuantizedUpdate({"delta": np.zeros(policy.model.parameters, np.int32)}, {"samples": 8})
     for agent, counts in ((first[0], True), (left_out, False)):
@@ -295,5 +295,5 @@ def test_participation__one_half__is_drawn_per_round_and_enforced():
         submission = Submission(agent, 1, lambda data=data: data)
         aggregate = aggregate_updates([submission], policy, bytes([1] * 32))
         assert aggregate.weights == (int(counts),)
-    with pytest.raises(EncodingError, match="was not drawn"):
+    with pytest.raises(EncodingError, match="not in the round's cohort"):
         verify_update(data, policy, round_key=bytes([1] * 32), agent=left_out, weight=1)

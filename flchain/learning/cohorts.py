@@ -9,12 +9,12 @@ import hashlib
 
 from flchain.protocol.policy import WHOLE_BPS, Policy
 
-_DOMAIN = b"flchain-participation-v1\x00"
+_DOMAIN = b"flchain-cohort-v1\x00"
 
 
-def is_drawn(policy: Policy, round_key: bytes, agent: str) -> bool:
-    """Return whether `agent` takes part in the round of `round_key`."""
-    if policy.participation_bps == WHOLE_BPS:
+def is_in_cohort(policy: Policy, round_key: bytes, agent: str) -> bool:
+    """Return whether `agent` is in the cohort of the round of `round_key`."""
+    if policy.cohort_bps == WHOLE_BPS:
         return True
     digest = hashlib.sha256(_DOMAIN + round_key + agent.lower().encode()).digest()
-    return int.from_bytes(digest[:8], "big") * WHOLE_BPS < policy.participation_bps << 64
+    return int.from_bytes(digest[:8], "big") * WHOLE_BPS < policy.cohort_bps << 64
