@@ -94,6 +94,7 @@ def demo(settings: Settings, *, processes: bool, memory: bool, **options: Any) -
 
 @click.command()
 @federation_options
+@click.option("--task", metavar="MODULE:OBJECT", help="Your own model and data, in Python.")
 @with_settings("mnist")
 def simulate(settings: Settings, **options: Any) -> None:
     """Run a whole federation in memory, chain and store included."""

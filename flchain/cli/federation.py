@@ -121,7 +121,7 @@ def play(
 ) -> dict[str, Any]:
     """Run a founded federation to its last reward; return the summary document."""
     terms = load_terms(venue.ledger, venue.store, task_id)
-    progress.scoreboard = Scoreboard(venue.store, terms, plan.test)
+    progress.scoreboard = Scoreboard(venue.store, terms, plan.test, plan.scenario.build_trainer())
     seen = run_rounds(plan, venue, task_id, progress)
     results = Results(
         past=seen.past,

@@ -4,7 +4,7 @@ from flchain.learning.data import Dataset
 from flchain.learning.evaluation import Evaluation
 from flchain.learning.export import get_model_arrays
 from flchain.learning.personalisation import evaluate_shared
-from flchain.learning.training import get_trainer
+from flchain.learning.training import Trainer
 from flchain.protocol.types import Version
 from flchain.roles.archive import Archive
 from flchain.roles.assembly import fetch_state
@@ -16,12 +16,12 @@ from flchain.storage.base import ContentStore
 class Scoreboard:
     """Evaluates each version once."""
 
-    def __init__(self, store: ContentStore, terms: Terms, test: Dataset) -> None:
+    def __init__(self, store: ContentStore, terms: Terms, test: Dataset, trainer: Trainer) -> None:
         """Evaluate versions that are in `store` on `test`."""
         self._archive = Archive(store)
         self._terms = terms
         self._test = test
-        self._trainer = get_trainer(terms.policy.model)
+        self._trainer = trainer
         self.scores: dict[Version, Evaluation] = {}
 
     def evaluate(self, past: TaskPast) -> list[Version]:

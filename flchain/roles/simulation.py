@@ -15,7 +15,7 @@ from flchain.crypto.keys import build_mnemonic, derive_private_key, derive_vrf_s
 from flchain.crypto.signing import LocalSigner, Signer
 from flchain.crypto.vrf import SecretKey, load_secret_key
 from flchain.learning.data import Dataset
-from flchain.learning.training import get_trainer
+from flchain.learning.training import Trainer, get_trainer
 from flchain.protocol.calls import Transfer
 from flchain.protocol.errors import FlchainError
 from flchain.protocol.params import ETHER, Preset
@@ -77,6 +77,12 @@ class Scenario:
     """One data set for each agent."""
     held_out: tuple[Dataset, ...]
     """One data set for each validator."""
+    build_model: Callable[[], Trainer] | None = None
+    """Makes a trainer for the policy's model, where that is none of the shipped ones."""
+
+    def build_trainer(self) -> Trainer:
+        """Return a new trainer; no two roles share one."""
+        return self.build_model() if self.build_model else get_trainer(self.policy.model)
 
 
 @dataclass(frozen=True)
@@ -191,9 +197,15 @@ def is_everybody_active(ledger: Ledger, task_id: TaskId, cast: Cast) -> bool:
     return (active.agents, active.validators, active.proposers) == wanted
 
 
-def build_validator(context: Context, terms: Terms, secret: SecretKey, data: Dataset) -> Validator:
+def build_validator(
+    context: Context,
+    terms: Terms,
+    secret: SecretKey,
+    data: Dataset,
+    trainer: Trainer | None = None,
+) -> Validator:
     """Return a validator that takes part in draws."""
-    trainer = get_trainer(terms.policy.model)
+    trainer = trainer or get_trainer(terms.policy.model)
     return Validator(context, terms, trainer, data, drawing=Drawing(context, secret))
 
 
@@ -222,18 +234,19 @@ def build_federation(
         )
 
     upkeep = Upkeep(build_context("orchestrator", cast.orchestrator), terms, rounds=scenario.rounds)
-    model = scenario.policy.model
     validators = zip(cast.validators, cast.vrf_keys, scenario.held_out, strict=True)
     agents = zip(cast.agents, scenario.shares, strict=True)
     return Federation(
         terms,
         Orchestrator(upkeep),
         tuple(
-            build_validator(build_context("validator", signer), terms, secret, data)
+            build_validator(
+                build_context("validator", signer), terms, secret, data, scenario.build_trainer()
+            )
             for signer, secret, data in validators
         ),
         tuple(
-            Agent(build_context("agent", signer), terms, get_trainer(model), data)
+            Agent(build_context("agent", signer), terms, scenario.build_trainer(), data)
             for signer, data in agents
         ),
     )

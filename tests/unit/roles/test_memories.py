@@ -49,7 +49,7 @@ def test_memories__round_that_is_not_finalised__is_forgotten():
         load_memory(context, past, 3)["control"], read_entries(federation.agents[0])[2]["control"]
     )
     last = past.rounds[2]
-    aborted = replace(last, settled=replace(last.settled, outcome=Outcome.ABORTED))
+    aborted = replace(last, settled=replace(last.settled, outcome=Outcome.ABORTED_NO_QUORUM))
     past = replace(past, rounds={**past.rounds, 2: aborted})
     assert np.array_equal(
         load_memory(context, past, 3)["control"], read_entries(federation.agents[0])[1]["control"]
