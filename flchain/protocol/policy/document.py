@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from flchain.protocol.canonical import CanonicalValue, decode_canonical, encode_canonical
+from flchain.protocol.contribution import METHODS
 from flchain.protocol.errors import EncodingError
 from flchain.protocol.policy.architectures import ARCHITECTURES
 from flchain.protocol.policy.capacity import MAX_SHIFT, MIN_SHIFT, is_within_capacity
@@ -116,7 +117,10 @@ def read_rewards(table: TableReader) -> RewardSpec:
     """Take the reward rule."""
     validators = table.read_integer("validator_share_bps", 0, WHOLE_BPS)
     participation = table.read_integer("participation_bps", 0, WHOLE_BPS)
-    return RewardSpec(Bps(validators), Bps(participation))
+    method = METHODS[0]
+    if table.has_key("contribution"):
+        method = table.read_choice("contribution", METHODS[1:])
+    return RewardSpec(Bps(validators), Bps(participation), method)
 
 
 def read_quality(table: TableReader) -> QualitySpec:
@@ -224,7 +228,7 @@ def _build_document(policy: Policy) -> dict[str, CanonicalValue]:
         "update": dict(vars(update)),
         "strategy": _build_rule(policy.strategy),
         "aggregator": _build_rule(policy.aggregator),
-        "rewards": dict(vars(rewards)),
+        "rewards": _build_rewards(rewards),
         "quality": {"tolerance_bps": policy.quality.tolerance_bps},
         "privacy": {"mechanism": policy.privacy.mechanism},
         "max_agents": policy.max_agents,
@@ -248,6 +252,13 @@ def _build_model(model: ModelSpec) -> dict[str, CanonicalValue]:
     }
     if model.local_layers:
         document["local_layers"] = list(model.local_layers)
+    return document
+
+
+def _build_rewards(rewards: RewardSpec) -> dict[str, CanonicalValue]:
+    document: dict[str, CanonicalValue] = dict(vars(rewards))
+    if rewards.contribution == METHODS[0]:
+        del document["contribution"]
     return document
 
 

@@ -91,11 +91,13 @@ class RewardSpec:
     """How a round's reserve is split: the validators' share, and the rest to agents by weight.
 
     `participation_bps` is the part of each reward that is paid even if the model is rejected
-    for its quality.
+    for its quality. `contribution` says how the updates' contributions are measured, see
+    `flchain.protocol.contribution`.
     """
 
     validator_share_bps: Bps
     participation_bps: Bps
+    contribution: str = "participation"
 
 
 @dataclass(frozen=True)

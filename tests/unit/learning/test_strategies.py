@@ -162,7 +162,7 @@ def test_scaffold__full_batches__follow_the_paper_and_clients_sum_to_the_server(
     policy = make_policy("scaffold", {"training.batch_size": 100})
     parts = [load_digits(0, 96), load_digits(96, 192), load_digits(192, 288)]
     strategy, state = get_strategy(policy), compute_initial_state(policy)
-    memories = [{} for _ in parts]
+    memories: list = [{} for _ in parts]
     for number in range(3):
         made = []
         for index, part in enumerate(parts):
@@ -259,7 +259,7 @@ def test_federation__any_strategy_and_order__is_learned_and_equal(name):
     split = np.random.default_rng(1)
     parts = [data.select(rows) for rows in partition_dirichlet(data.labels, 4, 0.5, split)]
     states = {1: compute_initial_state(policy), -1: compute_initial_state(policy)}
-    memories = [{} for _ in parts]
+    memories: list = [{} for _ in parts]
     for number in range(4):
         made = []
         for index, part in enumerate(parts):
