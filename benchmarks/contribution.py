@@ -1,10 +1,10 @@
 """What honest agents, free riders and copiers earn by each measure of contribution.
 
 Ten agents of which two send a little noise for training (free riders) and two send what an
-honest agent's update of the round before was (copiers; the update of the round itself can't be
-had in time), five validators with data of their own, on the in-memory ledger. All declare as many
-rows. Earnings are parts of what the agents were paid in all rounds; an honest agent's fair part
-of ten is 0.1.
+honest agent's update of the round before was, blurred by a tenth (copiers; the update of the
+round itself can't be had in time), five validators with data of their own, on the in-memory
+ledger. All declare as many rows. Earnings are parts of what the agents were paid in all rounds;
+an honest agent's fair part of ten is 0.1.
 """
 
 import argparse
@@ -45,6 +45,7 @@ AGENTS, VALIDATORS = 10, 5
 RIDERS, COPIERS = (6, 7), (8, 9)
 ROWS = 1_200
 ALPHA = 0.5
+BLUR = 0.1
 
 
 @dataclass
@@ -80,12 +81,22 @@ class Copier(Agent):
             return super()._make_update(seen)
         key = self.context.get_round_key(earlier.opened.round)
         update = read_update(self.terms, key, copied[0], self.context.archive)
-        own = QuantizedUpdate(update.sections, {"samples": len(self.data)})
+        own = QuantizedUpdate(
+            {"delta": blur(update.sections["delta"])}, {"samples": len(self.data)}
+        )
         number, agent = seen.round.round, self.context.signer.address
         payload = encode_update(
             own, self.terms.policy, round_key=self.context.get_round_key(number), agent=agent
         )
         return self._seal(payload, number)
+
+
+def blur(delta: np.ndarray) -> np.ndarray:
+    """Return a copy that is no longer the same: off by a tenth of its length."""
+    noise = np.random.default_rng(0).standard_normal(len(delta))
+    noise *= BLUR * np.linalg.norm(delta) / np.linalg.norm(noise)
+    # Shortened, so that the copy is as long as the original, which the clip allows.
+    return np.trunc((delta + noise) / np.sqrt(1 + BLUR**2)).astype(np.int32)
 
 
 def build_scenario(method: str, split: str, seed: int, rounds: int) -> Scenario:

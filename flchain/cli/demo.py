@@ -95,6 +95,9 @@ def demo(settings: Settings, *, processes: bool, memory: bool, **options: Any) -
 @click.command()
 @federation_options
 @click.option("--task", metavar="MODULE:OBJECT", help="Your own model and data, in Python.")
+@click.option(
+    "--batched", "is_batched", is_flag=True, help="Train all agents at once; small dense models."
+)
 @with_settings("mnist")
 def simulate(settings: Settings, **options: Any) -> None:
     """Run a whole federation in memory, chain and store included."""
@@ -124,7 +127,7 @@ def run_demo(
     outline, missing = choose(choice, settings, command)
     if missing:
         click.echo(f"note: {'; '.join(missing)}")
-    plan = build_plan(outline, settings)
+    plan = build_plan(outline, settings, is_batched=choice.is_batched)
     run = create_run(settings.data_dir, time.strftime("%Y%m%d-%H%M%S", time.gmtime()))
     try:
         document = _play(plan, run, console)

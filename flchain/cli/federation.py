@@ -152,6 +152,9 @@ def run_here(plan: Plan, venue: Venue, task_id: TaskId, progress: Progress) -> O
 
     def until(seen: Observation) -> bool:
         progress.observe(seen)
+        if federation.batching is not None:
+            # Before the agents, whose turns may be in several threads.
+            federation.batching.tick(seen)
         return is_over(seen, plan.outline.rounds)
 
     with progress.stage("rounds"):

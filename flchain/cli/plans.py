@@ -37,6 +37,7 @@ class Choice:
     ledger: str | None = None
     is_multiprocess: bool = False
     task: str | None = None
+    is_batched: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,13 @@ def choose(choice: Choice, settings: Settings, command: str) -> tuple[Outline, l
     return outline, missing
 
 
-def build_plan(outline: Outline, settings: Settings) -> Plan:
+def build_plan(outline: Outline, settings: Settings, *, is_batched: bool = False) -> Plan:
     """Load the rows, split them and write the policy. Raises ConfigError."""
+    plan = _build_plan(outline, settings)
+    return replace(plan, scenario=replace(plan.scenario, is_batched=is_batched))
+
+
+def _build_plan(outline: Outline, settings: Settings) -> Plan:
     if ":" in outline.dataset:
         return _build_task_plan(outline, settings)
     rows = PLANS[outline.dataset]

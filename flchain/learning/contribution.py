@@ -5,13 +5,17 @@
     shapley         GTG-Shapley, Liu et al. 2021, https://arxiv.org/abs/2109.02053: truncated Monte
                     Carlo over orders of joining, each agent first equally often
 
+An update that points where another agent's update of the round before did is a copy: it scores 0
+and helps nobody, whatever it is worth. Within a round nobody can copy, since updates are published
+only once all are in.
+
 v(S) is minus the loss of the model that the parent and the updates in S alone give. Nothing is
 trained again: a model is the parent plus a weighted mean. Scores are floats; `compute_shares`
 makes basis points of them, which is what a validator signs.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -27,6 +31,9 @@ Utility: TypeAlias = Callable[[frozenset[int]], float]
 """Maps the numbers of some updates to how good a model they give."""
 Scores: TypeAlias = NDArray[np.float64]
 
+COPY_COSINE = 0.95
+"""From here on two updates count as the same. Honest agents with alike data stay below: each
+starts from another model than in the round before, and sees its batches in another order."""
 _WORST = -20.0
 """Utility of a model with an infinite loss, as if it were sure of wrong answers."""
 
@@ -44,12 +51,16 @@ class ShapleyPlan:
 
 @dataclass(frozen=True)
 class Proposal:
-    """What is scored: the parent's parameters and the updates, one row for each, with weights."""
+    """What is scored: the parent's parameters and the updates, one row for each, with weights.
+
+    `copies` are the rows that are other agents' earlier updates.
+    """
 
     parent: Float32
     deltas: Float32
     weights: tuple[int, ...]
     layers: tuple[Layer, ...]
+    copies: frozenset[int] = frozenset()
 
 
 def build_utility(proposal: Proposal, trainer: Trainer, data: Dataset) -> Utility:
@@ -63,6 +74,18 @@ def build_utility(proposal: Proposal, trainer: Trainer, data: Dataset) -> Utilit
         return known[members]
 
     return compute
+
+
+def find_copies(
+    deltas: Float32, agents: Sequence[str], earlier: Mapping[str, Float32]
+) -> frozenset[int]:
+    """Return the rows of `deltas` that are alike to another agent's `earlier` update."""
+    found = set()
+    for index, (delta, agent) in enumerate(zip(deltas, agents, strict=True)):
+        others = (vector for name, vector in earlier.items() if name != agent)
+        if any(_compute_cosine(delta, vector) >= COPY_COSINE for vector in others):
+            found.add(index)
+    return frozenset(found)
 
 
 def score_cosine(proposal: Proposal) -> Scores:
@@ -126,16 +149,22 @@ def measure_contributions(
 ) -> tuple[Bps, ...]:
     """Return what a validator signs by one of the policy's methods.
 
-    Updates of weight 0 score 0 and help nobody.
+    Updates of weight 0, and copies, score 0 and help nobody.
     """
-    count = len(proposal.weights)
-    members = [index for index, weight in enumerate(proposal.weights) if weight]
+    weights = [0 if i in proposal.copies else w for i, w in enumerate(proposal.weights)]
+    proposal, count = replace(proposal, weights=tuple(weights)), len(weights)
+    members = [index for index, weight in enumerate(weights) if weight]
     if method == "cosine":
-        return compute_basis_points(score_cosine(proposal))
+        return compute_basis_points(score_cosine(proposal) * np.sign(weights))
     utility = build_utility(proposal, trainer, data)
     if method == "leave-one-out":
         return compute_shares(score_leave_one_out(utility, members, count))
     return compute_shares(score_shapley(utility, members, count, rng))
+
+
+def _compute_cosine(first: Float32, second: Float32) -> float:
+    norms = float(np.linalg.norm(first)) * float(np.linalg.norm(second))
+    return float(first @ second) / norms if norms else 0.0
 
 
 def _add_gains(

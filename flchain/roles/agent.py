@@ -20,7 +20,8 @@ from flchain.learning.strategies.base import ClientTask
 from flchain.learning.training import Trainer
 from flchain.protocol.calls import Submit
 from flchain.protocol.errors import ProtocolError
-from flchain.protocol.types import Phase, Role, RoundId
+from flchain.protocol.policy import Policy
+from flchain.protocol.types import Address, Phase, Role, RoundId
 from flchain.roles.archive import Sealed, seal_payload
 from flchain.roles.assembly import fetch_state
 from flchain.roles.context import Context
@@ -33,6 +34,11 @@ from flchain.roles.terms import Terms
 from flchain.roles.upkeep import Upkeep
 
 _SERVED = "served"
+
+
+def derive_batch_seed(policy: Policy, number: RoundId, agent: Address) -> int:
+    """Return the seed of an agent's training in one round."""
+    return derive_seed(policy.seed, "batches", number, agent.lower())
 
 
 @dataclass
@@ -105,7 +111,7 @@ class Agent:
         digest = seen.past.versions[seen.round.parent_version].state_digest
         state = fetch_state(self.context.archive, digest, self.terms)
         fetched = self.context.stopwatch()
-        seed = derive_seed(policy.seed, "batches", number, agent.lower())
+        seed = derive_batch_seed(policy, number, agent)
         memory = load_memory(self.context, seen.past, number)
         trainer = build_personal_trainer(self.trainer, policy.model, memory)
         task = ClientTask(state, self.data, policy, trainer, seed, memory)

@@ -9,15 +9,16 @@ had is one whose data are missing.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from eth_utils.address import is_checksum_address
 
 from flchain.crypto.signing import SIGNATURE_SIZE, verify_signature
 from flchain.learning.aggregation import aggregate_updates
-from flchain.learning.contribution import Proposal, measure_contributions
+from flchain.learning.contribution import Proposal, find_copies, measure_contributions
 from flchain.learning.data import Dataset
-from flchain.learning.parameters import State, to_float
+from flchain.learning.parameters import Float32, State, to_float
 from flchain.learning.randomness import derive_generator
 from flchain.learning.training import Trainer
 from flchain.protocol.canonical import decode_canonical, encode_canonical
@@ -36,10 +37,21 @@ from flchain.roles.execution import (
     encode_scores,
     read_update,
 )
-from flchain.roles.history import RoundPast
+from flchain.roles.history import RoundPast, TaskPast
 from flchain.roles.terms import Terms
 
 FORMAT = "flchain-scores-v1"
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What a validator scores a round with: the round's parent model, and data of its own."""
+
+    trainer: Trainer
+    held_out: Dataset
+    parent: State
+    past: TaskPast
+    number: RoundId
 
 
 def is_scored(terms: Terms) -> bool:
@@ -55,13 +67,12 @@ def name_scores_pin(task_id: TaskId, number: RoundId, account: str) -> str:
 def publish_scores(
     context: Context,
     terms: Terms,
-    past: RoundPast,
+    judge: Judge,
     held: Sequence[UpdateSubmitted],
-    judge: tuple[Trainer, State, Dataset],
 ) -> None:
     """Measure, sign and store what each update held contributed."""
-    number, key = past.opened.round, context.get_round_key(past.opened.round)
-    scores = _measure(context, terms, key, held, judge)
+    number, key = judge.number, context.get_round_key(judge.number)
+    scores = _measure(context, terms, judge, held)
     digest = compute_scores_digest(scores)
     signature = context.signer.sign_digest(_compute_digest(context.ids, key, digest))
     signed = SignedScores(context.signer.address, scores, signature)
@@ -154,11 +165,10 @@ def _decode_pair(pair: object) -> tuple[int, Bps]:
 def _measure(
     context: Context,
     terms: Terms,
-    key: Digest,
+    judge: Judge,
     held: Sequence[UpdateSubmitted],
-    judge: tuple[Trainer, State, Dataset],
 ) -> tuple[tuple[int, Bps], ...]:
-    trainer, parent, data = judge
+    key = context.get_round_key(judge.number)
     submissions = [build_submission(terms, key, item, context.archive) for item in held]
     weights = aggregate_updates(submissions, terms.policy, key).weights
     unit, size = np.float32(2.0**-terms.policy.update.shift), terms.policy.model.parameters
@@ -167,12 +177,30 @@ def _measure(
         if weights[place]:
             update = read_update(terms, key, item, context.archive)
             deltas[place] = update.sections["delta"] * unit
-    start = to_float(parent.sections["params"])
-    proposal = Proposal(start, deltas, weights, terms.policy.model.layers)
+    start = to_float(judge.parent.sections["params"])
+    earlier = _read_earlier(context, terms, judge.past, RoundId(judge.number - 1))
+    copies = find_copies(deltas, [item.agent for item in held], earlier)
+    proposal = Proposal(start, deltas, weights, terms.policy.model.layers, copies)
     rng = derive_generator(terms.policy.seed, "scores", key.hex(), context.signer.address.lower())
     method = terms.policy.rewards.contribution
-    points = measure_contributions(method, proposal, trainer, data, rng)
+    points = measure_contributions(method, proposal, judge.trainer, judge.held_out, rng)
     return tuple(sorted((item.index, score) for item, score in zip(held, points, strict=True)))
+
+
+def _read_earlier(
+    context: Context, terms: Terms, task: TaskPast, number: RoundId
+) -> dict[str, Float32]:
+    """Return the updates of an earlier round that can be had, by agent."""
+    key = context.get_round_key(number)
+    found: dict[str, Float32] = {}
+    past = task.rounds.get(number)
+    for item in past.submissions if past else ():
+        try:
+            update = read_update(terms, key, item, context.archive)
+        except (AdapterError, EncodingError, ProofError):
+            continue
+        found[item.agent] = update.sections["delta"].astype(np.float32)
+    return found
 
 
 def _read_document(archive: Archive, digest: Digest) -> tuple[SignedScores, ...]:

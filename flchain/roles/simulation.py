@@ -15,14 +15,15 @@ from flchain.crypto.keys import build_mnemonic, derive_private_key, derive_vrf_s
 from flchain.crypto.signing import LocalSigner, Signer
 from flchain.crypto.vrf import SecretKey, load_secret_key
 from flchain.learning.data import Dataset
-from flchain.learning.training import Trainer, get_trainer
+from flchain.learning.training import Trainer, get_trainer, is_dense
 from flchain.protocol.calls import Transfer
-from flchain.protocol.errors import FlchainError
+from flchain.protocol.errors import ConfigError, FlchainError
 from flchain.protocol.params import ETHER, Preset
 from flchain.protocol.policy import Policy
 from flchain.protocol.types import Address, Role, TaskId, Timestamp, Wei
 from flchain.roles.agent import Agent
 from flchain.roles.archive import Archive
+from flchain.roles.batching import Batching, Prepared, PreparedTrainer
 from flchain.roles.context import Context, Report, ignore_notice
 from flchain.roles.drawing import Drawing
 from flchain.roles.journal import Journal, MemoryJournal
@@ -80,6 +81,9 @@ class Scenario:
     build_model: Callable[[], Trainer] | None = None
     """Makes a trainer for the policy's model, where that is none of the shipped ones."""
 
+    is_batched: bool = False
+    """Trains the agents together, which a dense model alone allows."""
+
     def build_trainer(self) -> Trainer:
         """Return a new trainer; no two roles share one."""
         return self.build_model() if self.build_model else get_trainer(self.policy.model)
@@ -93,6 +97,7 @@ class Federation:
     orchestrator: Orchestrator
     validators: tuple[Validator, ...]
     agents: tuple[Agent, ...]
+    batching: Batching | None = None
 
     @property
     def roles(self) -> tuple[Orchestrator | Validator | Agent, ...]:
@@ -235,6 +240,18 @@ def build_federation(
 
     upkeep = Upkeep(build_context("orchestrator", cast.orchestrator), terms, rounds=scenario.rounds)
     validators = zip(cast.validators, cast.vrf_keys, scenario.held_out, strict=True)
+    shares = [(s.address, data) for s, data in zip(cast.agents, scenario.shares, strict=True)]
+    prepared = Prepared()
+
+    def build_agent_trainer() -> Trainer:
+        trainer = scenario.build_trainer()
+        return PreparedTrainer(trainer, prepared) if scenario.is_batched else trainer
+
+    if scenario.is_batched and not is_dense(terms.policy.model.layers):
+        raise ConfigError(
+            f"model {terms.policy.model.architecture} is no chain of dense layers, so agents "
+            "can't be trained together: leave out --batched"
+        )
     agents = zip(cast.agents, scenario.shares, strict=True)
     return Federation(
         terms,
@@ -246,7 +263,10 @@ def build_federation(
             for signer, secret, data in validators
         ),
         tuple(
-            Agent(build_context("agent", signer), terms, scenario.build_trainer(), data)
+            Agent(build_context("agent", signer), terms, build_agent_trainer(), data)
             for signer, data in agents
         ),
+        Batching(build_context("batch", cast.orchestrator), terms, shares, prepared)
+        if scenario.is_batched
+        else None,
     )

@@ -44,7 +44,7 @@ from flchain.roles.execution import RoundResult, fetch_update
 from flchain.roles.observation import Observation, is_overtaken
 from flchain.roles.reports import Findings, publish_report
 from flchain.roles.retention import name_round_pin, release_old
-from flchain.roles.scores import is_scored, publish_scores
+from flchain.roles.scores import Judge, is_scored, publish_scores
 from flchain.roles.tags import Auditing, compute_tag, get_seed
 from flchain.roles.terms import Terms, seal_initial_state
 from flchain.roles.upkeep import Upkeep
@@ -124,8 +124,8 @@ class Validator:
         start = self.context.stopwatch()
         digest = seen.past.versions[seen.round.parent_version].state_digest
         state = fetch_state(self.context.archive, digest, self.terms)
-        judge = (self.trainer, state, self.held_out)
-        publish_scores(self.context, self.terms, seen.live, held, judge)
+        judge = Judge(self.trainer, self.held_out, state, seen.past, seen.round.round)
+        publish_scores(self.context, self.terms, judge, held)
         self.context.notify("score", seen.round.round, self.context.stopwatch() - start)
 
     def _is_held(self, seen: Observation, submission: UpdateSubmitted) -> bool:
