@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -80,7 +81,7 @@ def build_scenario(settings: dict, arrays: dict) -> Scenario:
     bounds = settings["bounds"]
     shares = tuple(
         Dataset("mnist", arrays["inputs"][a:b], arrays["labels"][a:b], 10)
-        for a, b in zip(bounds, bounds[1:], strict=False)
+        for a, b in pairwise(bounds)
     )
     test = Dataset("mnist", arrays["test_inputs"], arrays["test_labels"], 10)
     schedule = replace(LOCAL.schedule, min_validators=1)
