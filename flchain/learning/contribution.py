@@ -9,9 +9,11 @@ An update that points where another agent's update of the round before did is a 
 and helps nobody, whatever it is worth. Within a round nobody can copy, since updates are published
 only once all are in.
 
-v(S) is minus the loss of the model that the parent and the updates in S alone give. Nothing is
-trained again: a model is the parent plus a weighted mean. Scores are floats; `compute_shares`
-makes basis points of them, which is what a validator signs.
+v(S) is minus the loss of the parent plus the weighted mean of all updates, those outside S taken
+as zero. Nothing is trained again. The paper divides by the weights in S alone; then whoever does
+nothing shortens the step of the others, which is worth something on unlike data, and is paid for
+it. Here an update of nothing is a null player, whose Shapley value is zero. Scores are floats;
+`compute_shares` makes basis points of them, which is what a validator signs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -190,5 +192,5 @@ def _build_model(proposal: Proposal, members: frozenset[int]) -> NamedArrays:
     weights = np.array([proposal.weights[row] for row in rows], np.float32)
     if not weights.sum():
         return unflatten(proposal.parent, proposal.layers)
-    mean = (weights / weights.sum()) @ proposal.deltas[rows]
+    mean = (weights / sum(proposal.weights)) @ proposal.deltas[rows]
     return unflatten(proposal.parent + mean.astype(np.float32), proposal.layers)
