@@ -57,7 +57,8 @@ def test_multiply_fraction__any_magnitude__rounds_as_fractions_do(values, denomi
 @given(st.lists(st.tuples(steps, st.integers(1, 2**32)), min_size=1), st.integers(0, 28))
 def test_divide_vectors__any_values__round_as_fractions_do_and_saturate(pairs, bits):
     limit = 2**40
-    found = divide_vectors(*(array(column) for column in zip(*pairs, strict=True)), bits, limit)
+    tops, bottoms = (array(column) for column in zip(*pairs, strict=True))
+    found = divide_vectors(tops, bottoms, bits, limit)
     exact = [model_half_up(Fraction(top << bits, bottom)) for top, bottom in pairs]
     assert found.tolist() == [max(-limit, min(limit, value)) for value in exact]
 

@@ -295,5 +295,6 @@ def test_cohort__one_half__changes_by_round_and_enforced():
         submission = Submission(agent, 1, lambda data=data: data)
         aggregate = aggregate_updates([submission], policy, bytes([1] * 32))
         assert aggregate.weights == (int(counts),)
+    data = encode_update(update, policy, round_key=bytes([1] * 32), agent=left_out)
     with pytest.raises(EncodingError, match="not in the round's cohort"):
         verify_update(data, policy, round_key=bytes([1] * 32), agent=left_out, weight=1)
