@@ -29,8 +29,8 @@ fmt: ## format Python and Solidity
 bench: setup ## run every benchmark; tables go to the screen, results to benchmarks/results
 	@$(ENV) for script in $$(grep -ls __main__ benchmarks/*.py); do echo "== $$script"; python "$$script" $(ARGS); done
 
-bench-peers: ## install the frameworks that benchmarks compare with, each in an environment of its own
-	@bash tools/setup_peers.sh
+bench-peers: setup ## make the environments of the libraries that benchmarks compare with
+	@bash tools/peers.sh flwr
 
 test-sol: setup ## Solidity tests only
 	@$(ENV) python tools/run_tests.py solidity ape

@@ -27,7 +27,17 @@ if TYPE_CHECKING:
 
     from flchain.cli.plans import Plan
 
-_STRATEGIES = ("fedavg", "fedavgm", "mimelite")
+_STRATEGIES = (
+    "fedavg",
+    "fedavgm",
+    "fedprox",
+    "scaffold",
+    "fednova",
+    "fedadam",
+    "fedyogi",
+    "fedadagrad",
+    "mimelite",
+)
 _DATASETS = ("mnist", "digits")
 
 
@@ -89,6 +99,10 @@ def demo(settings: Settings, *, processes: bool, memory: bool, **options: Any) -
 @click.option("--byzantine", type=ATTACKERS, help="Bad updates to withstand; default: attackers.")
 @click.option("--attack", default="", metavar="NAME", help="What the attackers do.")
 @click.option("--attackers", type=ATTACKERS, default=0, help="How many of the agents attack.")
+@click.option("--task", metavar="MODULE:OBJECT", help="Your own model and data, in Python.")
+@click.option(
+    "--batched", "is_batched", is_flag=True, help="Train all agents at once; small dense models."
+)
 @with_settings("mnist")
 def simulate(settings: Settings, **options: Any) -> None:
     """Run a whole federation in memory, chain and store included.
@@ -122,7 +136,7 @@ def run_demo(
     outline, missing = choose(choice, settings, command)
     if missing:
         click.echo(f"note: {'; '.join(missing)}")
-    plan = build_plan(outline, settings)
+    plan = build_plan(outline, settings, is_batched=choice.is_batched)
     run = create_run(settings.data_dir, time.strftime("%Y%m%d-%H%M%S", time.gmtime()))
     try:
         document = _play(plan, run, console)

@@ -15,12 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from flchain.learning.aggregators import Aggregator, Settings, find_centre, get_aggregator
-from flchain.learning.compression import check_compression
+from flchain.learning.cohorts import is_in_cohort
+from flchain.learning.compression import check_compression, is_lossless
 from flchain.learning.initialisation import compute_initial_parameters
 from flchain.learning.integers import add_scaled, centre, clip_norm, divide_half_up, saturate
 from flchain.learning.parameters import STATE_BITS, Int32, Int64, QuantizedUpdate, State
 from flchain.learning.payloads import Payload, encode_payload
-from flchain.learning.privacy import check_privacy
+from flchain.learning.personalisation import mask_local_layers
+from flchain.learning.privacy import check_privacy, is_private
 from flchain.learning.schemas import decode_update, get_aggregate_schema, get_update_schema
 from flchain.learning.strategies import Step, get_strategy
 from flchain.protocol.errors import ConfigError, EncodingError
@@ -66,6 +68,11 @@ def check_rules(policy: Policy) -> None:
     strategy = get_strategy(policy)
     check_compression(policy.compression, policy.mode)
     check_privacy(policy, len(strategy.update_sections))
+    if strategy.counts and (is_private(policy) or not is_lossless(policy.compression)):
+        raise ConfigError(
+            f"policy: {strategy.name} sends counts that must stay exact; choose a lossless "
+            "compression and no noise, or another strategy"
+        )
     if policy.aggregator.name != _WEIGHTED_MEAN:
         get_aggregator(policy.aggregator, policy.min_survivors, policy.max_agents)
     elif policy.aggregator.parameters:
@@ -99,6 +106,8 @@ def verify_update(
 
     Besides its form, its samples must give the weight that was recorded for it.
     """
+    if not is_in_cohort(policy, round_key, agent):
+        raise EncodingError(f"update: {agent} is not in the round's cohort")
     update = decode_update(data, policy, round_key=round_key, agent=agent)
     declared = compute_weight(update.scalars["samples"], policy)
     if declared != weight:
@@ -156,7 +165,8 @@ def compute_step(aggregate: Aggregate, policy: Policy) -> Step:
 
 def compute_next_state(state: State, aggregate: Aggregate, policy: Policy) -> State:
     """Return the model state after the round: what the committee votes on."""
-    return get_strategy(policy).apply(state, compute_step(aggregate, policy), policy)
+    step = mask_local_layers(compute_step(aggregate, policy), policy.model)
+    return get_strategy(policy).apply(state, step, policy)
 
 
 def compute_initial_state(policy: Policy) -> State:

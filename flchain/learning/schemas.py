@@ -15,18 +15,19 @@ from flchain.protocol.types import Digest
 def get_state_schema(policy: Policy) -> PayloadSchema:
     """Return what a model state of this task contains."""
     names = ("params", *get_strategy(policy).server_sections)
-    return PayloadSchema("state", "int64", STATE_BITS, _size_sections(policy, names))
+    sections = tuple((name, policy.model.parameters) for name in names)
+    return PayloadSchema("state", "int64", STATE_BITS, sections)
 
 
 def get_update_schema(policy: Policy) -> PayloadSchema:
     """Return what an agent's update contains; `samples` counts its training rows."""
-    sections = _size_sections(policy, get_strategy(policy).update_sections)
+    sections = _size_update(policy)
     return PayloadSchema("update", "int32", policy.update.shift, sections, ("samples",))
 
 
 def get_aggregate_schema(policy: Policy) -> PayloadSchema:
     """Return what a round's weighted sum contains."""
-    sections = _size_sections(policy, get_strategy(policy).update_sections)
+    sections = _size_update(policy)
     return PayloadSchema("aggregate", "int64", policy.update.shift, sections, ("total_weight",))
 
 
@@ -68,6 +69,7 @@ def decode_update(data: bytes, policy: Policy, *, round_key: bytes, agent: str) 
         _check_magnitude(name, section, policy)
     if update.scalars["samples"] < 1:
         raise EncodingError("update: samples is 0; an update needs at least one")
+    get_strategy(policy).verify(update, policy)
     return update
 
 
@@ -89,5 +91,8 @@ def _check_magnitude(name: str, section: Int32, policy: Policy) -> None:
         raise EncodingError(f"update: the L2 norm of {name!r} is beyond the clip of {clip}")
 
 
-def _size_sections(policy: Policy, names: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
-    return tuple((name, policy.model.parameters) for name in names)
+def _size_update(policy: Policy) -> tuple[tuple[str, int], ...]:
+    """Return name and length of each section of an update."""
+    strategy, full = get_strategy(policy), policy.model.parameters
+    names = strategy.update_sections
+    return tuple((name, 1 if name in strategy.counts else full) for name in names)

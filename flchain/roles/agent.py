@@ -7,25 +7,18 @@ closed, so that nobody can copy it in time. Killed at any point and started agai
 finds in chain and journal what is left to do.
 """
 
-import os
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-import numpy as np
-
 from flchain.learning.aggregation import compute_weight
-from flchain.learning.compression import CHOICES, compress_update, is_compressed
+from flchain.learning.cohorts import is_in_cohort
+from flchain.learning.compression import CHOICES, is_compressed
 from flchain.learning.data import Dataset
-from flchain.learning.parameters import FloatUpdate, QuantizedUpdate
 from flchain.learning.payloads import compute_shape_digest
-from flchain.learning.privacy import count_private_rounds, is_private, privatise_update
-from flchain.learning.quantisation import quantise_update
-from flchain.learning.randomness import derive_generator, derive_seed
-from flchain.learning.schemas import encode_update, get_update_schema
+from flchain.learning.privacy import count_private_rounds, is_private
+from flchain.learning.schemas import get_update_schema
 from flchain.learning.strategies import get_strategy
-from flchain.learning.strategies.base import ClientTask
 from flchain.learning.training import Trainer
 from flchain.protocol.calls import Submit
 from flchain.protocol.errors import ProtocolError
@@ -35,15 +28,14 @@ from flchain.roles.archive import Sealed, seal_payload
 from flchain.roles.assembly import fetch_state
 from flchain.roles.context import Context
 from flchain.roles.duties import was_entitled
-from flchain.roles.feedback import load_memories, save_memories
 from flchain.roles.observation import Observation, is_overtaken
 from flchain.roles.payouts import claim_rewards
+from flchain.roles.production import Produce, Production
 from flchain.roles.retention import name_round_pin, release_old
 from flchain.roles.terms import Terms
 from flchain.roles.upkeep import Upkeep
 
 _SERVED = "served"
-_ENTROPY = 32
 
 
 @dataclass
@@ -58,8 +50,8 @@ class Agent:
     claims_at_once: bool = False
     choice: RuleSpec = CHOICES[0]
     """How to compress where the policy leaves that to the agent."""
-    entropy: Callable[[int], bytes] = os.urandom
-    """Gives secret bytes for noise that nobody else may know."""
+    produce: Produce | None = None
+    """Takes the place of training, rounding and noise: simulations have malicious agents."""
     _paid: set[RoundId] = field(default_factory=set)
     _made: tuple[RoundId, Sealed] | None = None
 
@@ -90,6 +82,8 @@ class Agent:
         agent = self.context.signer.address
         if any(item.agent == agent for item in seen.live.submissions):
             return False
+        if not is_in_cohort(self.terms.policy, self.context.get_round_key(seen.round.round), agent):
+            return False
         # The events may lag behind the member's record.
         member = self.context.ledger.get_member(self.context.task_id, agent)
         is_first = member.submitted_round != seen.round.round
@@ -114,51 +108,15 @@ class Agent:
         return self._seal(payload, number)
 
     def _make_update(self, seen: Observation) -> Sealed:
-        number, policy, agent = seen.round.round, self.terms.policy, self.context.signer.address
+        number = seen.round.round
         start = self.context.stopwatch()
         digest = seen.past.versions[seen.round.parent_version].state_digest
         state = fetch_state(self.context.archive, digest, self.terms)
-        fetched = self.context.stopwatch()
-        seed = derive_seed(policy.seed, "batches", number, agent.lower())
-        task = ClientTask(state, self.data, policy, self.trainer, seed)
-        trained = get_strategy(policy).train(task)
-        done = self.context.stopwatch()
-        rng = derive_generator(policy.seed, "rounding", number, agent.lower())
-        payload = self._encode(self._bound(trained, rng), number, rng)
+        payload, seconds = self._production.make_payload(seen.past, number, state)
         sealed = self._seal(payload, number)
-        self.context.notify("train", number, done - fetched)
-        self.context.notify("prepare", number, fetched - start + self.context.stopwatch() - done)
+        self.context.notify("train", number, seconds)
+        self.context.notify("prepare", number, self.context.stopwatch() - start - seconds)
         return sealed
-
-    def _bound(self, trained: FloatUpdate, rng: np.random.Generator) -> QuantizedUpdate:
-        """Return the update as bounded integers, with noise where the policy wants it."""
-        policy = self.terms.policy
-        if not is_private(policy):
-            return quantise_update(trained, policy, rng)
-        # What follows from the public seed could be taken off again.
-        secret = int.from_bytes(self.entropy(_ENTROPY), "big")
-        noise = np.random.Generator(np.random.Philox(secret))
-        return privatise_update(trained, policy, rng, noise)
-
-    def _encode(self, update: QuantizedUpdate, number: RoundId, rng: np.random.Generator) -> bytes:
-        """Return the bytes to publish; what a lossy compression leaves out is kept."""
-        policy, agent = self.terms.policy, self.context.signer.address
-        key = self.context.get_round_key(number)
-        if not is_compressed(policy):
-            return encode_update(update, policy, round_key=key, agent=agent)
-        schema = get_update_schema(policy)
-        compressed = compress_update(
-            update,
-            policy,
-            schema,
-            round_key=key,
-            agent=agent,
-            memories=load_memories(self.context, number, schema),
-            rng=rng,
-            choice=self.choice,
-        )
-        save_memories(self.context, number, compressed.memories)
-        return compressed.payload
 
     def _seal(self, payload: bytes, number: RoundId) -> Sealed:
         return seal_payload(
@@ -184,6 +142,17 @@ class Agent:
                 self.context.journal.delete(name)
         self.context.notify("serve", number, self.context.stopwatch() - start)
         return True
+
+    @cached_property
+    def _production(self) -> Production:
+        return Production(
+            context=self.context,
+            policy=self.terms.policy,
+            trainer=self.trainer,
+            data=self.data,
+            choice=self.choice,
+            produce=self.produce,
+        )
 
     @cached_property
     def _most_rounds(self) -> int:

@@ -18,6 +18,7 @@ from flchain.learning.compression.registry import (
     check_compression,
     get_scheme,
     is_linear,
+    is_lossless,
 )
 from flchain.learning.compression.sections import Memory, decode_section, encode_section
 from flchain.learning.compression.updates import (
@@ -49,4 +50,5 @@ __all__ = [
     "get_scheme",
     "is_compressed",
     "is_linear",
+    "is_lossless",
 ]

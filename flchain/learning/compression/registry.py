@@ -67,6 +67,13 @@ CHOICES: tuple[RuleSpec, ...] = (
 """What an agent may choose from under "adaptive", most faithful first; append only."""
 
 
+def is_lossless(rule: RuleSpec) -> bool:
+    """Return whether every integer comes out as it went in."""
+    if rule == NO_COMPRESSION:
+        return True
+    return rule.name != ADAPTIVE and get_scheme(rule).compressor is INTEGERS
+
+
 def check_compression(rule: RuleSpec, mode: str) -> None:
     """Raise ConfigError, with the way out, if this version cannot run a policy's compression."""
     if rule == NO_COMPRESSION:

@@ -9,10 +9,12 @@ from flchain.learning.training.base import (
     build_plan,
 )
 from flchain.learning.training.dense import DenseTrainer, is_dense
+from flchain.learning.training.dense_batch import Client, train_dense_batch
 from flchain.protocol.errors import ConfigError
 from flchain.protocol.policy import ModelSpec
 
 __all__ = [
+    "Client",
     "DenseTrainer",
     "LocalPlan",
     "Trainer",
@@ -21,6 +23,7 @@ __all__ = [
     "get_private_trainer",
     "get_trainer",
     "is_dense",
+    "train_dense_batch",
 ]
 
 

@@ -11,6 +11,7 @@ from flchain.protocol.policy.file import load_policy_file
 from flchain.protocol.policy.records import (
     MICROS,
     NO_COMPRESSION,
+    WHOLE_BPS,
     DataSpec,
     Layer,
     ModelSpec,
@@ -31,6 +32,7 @@ __all__ = [
     "MICROS",
     "MIN_SHIFT",
     "NO_COMPRESSION",
+    "WHOLE_BPS",
     "DataSpec",
     "Layer",
     "ModelSpec",

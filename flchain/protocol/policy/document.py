@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from flchain.protocol.canonical import CanonicalValue, decode_canonical, encode_canonical
+from flchain.protocol.contribution import METHODS
 from flchain.protocol.errors import EncodingError
 from flchain.protocol.policy.architectures import ARCHITECTURES
 from flchain.protocol.policy.capacity import MAX_SHIFT, MIN_SHIFT, is_within_capacity
@@ -16,6 +17,7 @@ from flchain.protocol.policy.reader import TableReader
 from flchain.protocol.policy.records import (
     MICROS,
     NO_COMPRESSION,
+    WHOLE_BPS,
     DataSpec,
     Layer,
     ModelSpec,
@@ -37,7 +39,6 @@ MAX_AGENTS = 1_024
 MAX_WEIGHT = 255
 MAX_PARAMETERS = 2**31 - 1
 MAX_RANK = 8
-WHOLE_BPS = 10_000
 UINT96_MAX = 2**96 - 1
 NO_NOISE = "none"
 MECHANISMS = ("gaussian", "laplace", "skellam")
@@ -83,6 +84,7 @@ def read_policy(table: TableReader) -> Policy:
         round_reserve=Wei(table.read_amount("round_reserve", UINT96_MAX)),
         retention_rounds=table.read_integer("retention_rounds", 1, 1_000_000),
         compression=read_compression(table),
+        cohort_bps=read_cohort(table),
     )
     table.finish()
     verify_consistency(policy)
@@ -130,7 +132,10 @@ def read_rewards(table: TableReader) -> RewardSpec:
     """Take the reward rule."""
     validators = table.read_integer("validator_share_bps", 0, WHOLE_BPS)
     participation = table.read_integer("participation_bps", 0, WHOLE_BPS)
-    return RewardSpec(Bps(validators), Bps(participation))
+    method = METHODS[0]
+    if table.has_key("contribution"):
+        method = table.read_choice("contribution", METHODS[1:])
+    return RewardSpec(Bps(validators), Bps(participation), method)
 
 
 def read_quality(table: TableReader) -> QualitySpec:
@@ -150,6 +155,26 @@ def read_privacy(table: TableReader) -> PrivacySpec:
         delta_inverse=table.read_integer("delta_inverse", 10, 10**15),
         budget_micros=table.read_integer("budget_micros", 1, 10_000 * MICROS),
     )
+
+
+def read_cohort(table: TableReader) -> Bps:
+    """Take the chance to be in a cohort, which is left out where everybody takes part."""
+    if not table.has_key("cohort_bps"):
+        return WHOLE_BPS
+    return Bps(table.read_integer("cohort_bps", 1, WHOLE_BPS - 1))
+
+
+def read_local_layers(table: TableReader, layers: tuple[Layer, ...]) -> tuple[str, ...]:
+    """Take the layers that never leave an agent; the key is left out where there are none."""
+    if not table.has_key("local_layers"):
+        return ()
+    expected = "an array of layer names, in the order of model.layers and fewer than all"
+    names = table.read("local_layers", expected)
+    known = [layer.name for layer in layers]
+    is_part = isinstance(names, list) and names == [name for name in known if name in names]
+    if not isinstance(names, list) or not is_part or not 0 < len(names) < len(known):
+        raise table.build_error("local_layers", names, expected)
+    return tuple(names)
 
 
 def read_layers(table: TableReader, architecture: str) -> tuple[Layer, ...]:
@@ -178,7 +203,8 @@ def _read_model(table: TableReader) -> ModelSpec:
     total = sum(layer.size for layer in layers)
     if total > MAX_PARAMETERS:
         raise EncodingError(f"policy: model.layers hold {total} values, at most 2^31 - 1 fit")
-    return ModelSpec(architecture, table.read_integer("parameters", total, total), layers)
+    parameters = table.read_integer("parameters", total, total)
+    return ModelSpec(architecture, parameters, layers, read_local_layers(table, layers))
 
 
 def _read_layer(table: TableReader) -> Layer:
@@ -226,7 +252,7 @@ def _build_document(policy: Policy) -> dict[str, CanonicalValue]:
         "update": dict(vars(update)),
         "strategy": _build_rule(policy.strategy),
         "aggregator": _build_rule(policy.aggregator),
-        "rewards": dict(vars(rewards)),
+        "rewards": _build_rewards(rewards),
         "quality": {"tolerance_bps": policy.quality.tolerance_bps},
         "privacy": _build_privacy(policy.privacy),
         "max_agents": policy.max_agents,
@@ -239,15 +265,28 @@ def _build_document(policy: Policy) -> dict[str, CanonicalValue]:
     # Absent rather than "none": policies from before there was a choice keep their digests.
     if policy.compression != NO_COMPRESSION:
         document["compression"] = _build_rule(policy.compression)
+    # Absent rather than whole: policies from before there was a choice keep their digests.
+    if policy.cohort_bps != WHOLE_BPS:
+        document["cohort_bps"] = policy.cohort_bps
     return document
 
 
 def _build_model(model: ModelSpec) -> dict[str, CanonicalValue]:
-    return {
+    document: dict[str, CanonicalValue] = {
         "architecture": model.architecture,
         "parameters": model.parameters,
         "layers": [{"name": layer.name, "shape": list(layer.shape)} for layer in model.layers],
     }
+    if model.local_layers:
+        document["local_layers"] = list(model.local_layers)
+    return document
+
+
+def _build_rewards(rewards: RewardSpec) -> dict[str, CanonicalValue]:
+    document: dict[str, CanonicalValue] = dict(vars(rewards))
+    if rewards.contribution == METHODS[0]:
+        del document["contribution"]
+    return document
 
 
 def _build_privacy(privacy: PrivacySpec) -> dict[str, CanonicalValue]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from flchain.protocol.types import Bps, Wei
 
+WHOLE_BPS = Bps(10_000)
 MICROS = 1_000_000
 """Fixed-point scale of rates: 1,000,000 is 1.0."""
 
@@ -28,11 +29,16 @@ class Layer:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Which model is trained. `parameters` is the sum of the layers' sizes."""
+    """Which model is trained. `parameters` is the sum of the layers' sizes.
+
+    Each agent has its own `local_layers`: their values never leave it, and stay as in version 0
+    in the model that all share.
+    """
 
     architecture: str
     parameters: int
     layers: tuple[Layer, ...]
+    local_layers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,11 +95,13 @@ class RewardSpec:
     """How a round's reserve is split: the validators' share, and the rest to agents by weight.
 
     `participation_bps` is the part of each reward that is paid even if the model is rejected
-    for its quality.
+    for its quality. `contribution` says how the updates' contributions are measured, see
+    `flchain.protocol.contribution`.
     """
 
     validator_share_bps: Bps
     participation_bps: Bps
+    contribution: str = "participation"
 
 
 @dataclass(frozen=True)
@@ -157,6 +165,8 @@ class Policy:
     round_reserve: Wei
     retention_rounds: int
     compression: RuleSpec = NO_COMPRESSION
+    cohort_bps: Bps = WHOLE_BPS
+    """Chance of each agent to be in a round's cohort; who is not counts for nothing."""
 
 
 def get_task_scalars(policy: Policy) -> TaskScalars:

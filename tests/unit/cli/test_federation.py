@@ -16,6 +16,7 @@ from flchain.cli.screen import Screen
 from flchain.cli.tables import format_amount, print_summary
 from flchain.cli.venues import open_memory_venue
 from flchain.config import Settings
+from flchain.learning.strategies import DEFAULTS
 from flchain.protocol.errors import ConfigError
 from flchain.protocol.types import Role
 from flchain.roles.simulation import derive_cast, derive_mnemonic
@@ -126,8 +127,9 @@ def test_federation__other_seed__other_digest(result, tmp_path):
     assert other["final_state_digest"] != result[0]["final_state_digest"]
 
 
-def test_federation__strategy_with_server_state__runs_to_the_end(tmp_path):
-    document, _ = run(tmp_path, replace(CHOICE, strategy="mimelite"))
+@pytest.mark.parametrize("strategy", sorted(set(DEFAULTS) - {"fedavg"}))
+def test_federation__any_strategy__runs_to_the_end(tmp_path, strategy):
+    document, _ = run(tmp_path, replace(CHOICE, strategy=strategy))
     assert document["totals"]["finalized"] == 2
 
 

@@ -147,7 +147,7 @@ def test_aggregate__huge_weight_on_chain__costs_nothing():
 @pytest.mark.parametrize(
     ("overrides", "error"),
     [
-        ({"strategy.name": "fedmagic"}, "choose one of fedavg, fedavgm, mimelite"),
+        ({"strategy.name": "fedmagic"}, "choose one of fedadagrad, fedadam, fedavg"),
         ({"strategy.parameters": {"mu": 1}}, "remove 'mu'"),
         ({"strategy.name": "mimelite"}, "add 'beta_micros'"),
         (
