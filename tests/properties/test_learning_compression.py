@@ -34,7 +34,18 @@ from tests.unit.learning.schemes import (
 BOUND = BASE.update.coordinate_bound
 LAYERS = (Layer("w", (6, 20)), Layer("b", (6,)))
 FRAME = Frame("delta", LAYERS, KEY)
-deltas = hnp.arrays(np.int32, SIZE, elements=st.integers(-BOUND, BOUND))
+
+
+def make_delta(seed, largest, kept):
+    """Return values of at most `largest` in magnitude, of which a share of `kept` is not zero."""
+    rng = np.random.default_rng(seed)
+    values = rng.integers(-largest, largest + 1, SIZE) * (rng.random(SIZE) < kept)
+    return values.astype(np.int32)
+
+
+deltas = st.builds(
+    make_delta, st.integers(0, 2**32), st.integers(0, BOUND), st.sampled_from([0, 0.02, 0.5, 1])
+)
 small = hnp.arrays(np.int64, FRAME.size, elements=st.integers(-(2**18), 2**18))
 
 
