@@ -83,6 +83,19 @@ def expand_mask(key: bytes, size: int) -> Words:
     return words
 
 
+def stream_words(key: bytes, size: int) -> Iterator[Words]:
+    """Yield the mask of a key, `size` words at a time, without end; each replaces the one before.
+
+    Raises EncodingError unless the key has 16 bytes.
+    """
+    cipher, zeros = _open_stream(key), bytes(size * WORD.itemsize)
+    buffer = bytearray(len(zeros) + _SPARE_BYTES)
+    words = np.frombuffer(buffer, WORD)[:size]
+    while True:
+        cipher.update_into(zeros, buffer)
+        yield words
+
+
 def check_words(vector: Words) -> None:
     """Raise EncodingError unless the vector is one contiguous row of little-endian words."""
     if vector.dtype != WORD or vector.ndim != 1 or not vector.flags.c_contiguous:

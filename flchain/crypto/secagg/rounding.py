@@ -18,11 +18,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from flchain.crypto.secagg.masks import KEY_SIZE, stream_words
 from flchain.protocol.errors import ConfigError, EncodingError
 
 MAX_CLIP = 1 << 30
 # Small enough for the cache, and for BLAS to use one thread.
 _BLOCK = 1 << 13
+_CHANCE = 2.0**-32
 # More than the rounding errors of a sum of squares in float64, so that the bound is certain.
 _MARGIN = 1 + 2.0**-32
 
@@ -50,15 +52,15 @@ def round_vector(
 ) -> NDArray[np.int32]:
     """Return the rounded vector in units of 2^-shift.
 
-    Chances are multiples of 2^-24. Raises EncodingError on NaN or infinity, ConfigError if the
-    clip is not in [1, 2^30].
+    The generator gives the key of a stream whose words, divided by 2^32, are the chances. Raises
+    EncodingError on NaN or infinity, ConfigError if the clip is not in [1, 2^30].
     """
     if not 1 <= rules.clip <= MAX_CLIP:
         raise ConfigError(f"rounding: the clip must be from 1 to 2^30 units, not {rules.clip}")
     factor = _compute_factor(vector, rules)
     limit = rules.compute_squared_bound(len(vector)) / _MARGIN
     rounded = np.empty(len(vector), np.int32)
-    while _round_into(rounded, vector, factor, rng) > limit:
+    while _round_into(rounded, vector, factor, rng.bytes(KEY_SIZE)) > limit:
         pass
     return rounded
 
@@ -83,16 +85,17 @@ def _round_into(
     rounded: NDArray[np.int32],
     vector: NDArray[np.float32],
     factor: float,
-    rng: np.random.Generator,
+    key: bytes,
 ) -> float:
     """Round the scaled vector into `rounded`, block by block; return its squared norm nearly."""
-    squared, wide, chances = 0.0, np.empty(_BLOCK), np.empty(_BLOCK, np.float32)
-    for start in range(0, len(vector), _BLOCK):
+    squared, wide, chances = 0.0, np.empty(_BLOCK), np.empty(_BLOCK)
+    starts = range(0, len(vector), _BLOCK)
+    for start, words in zip(starts, stream_words(key, _BLOCK), strict=False):
         block = vector[start : start + _BLOCK]
-        values, drawn = wide[: len(block)], chances[: len(block)]
+        values = wide[: len(block)]
         np.multiply(block, factor, out=values, dtype=np.float64)
-        rng.random(dtype=np.float32, out=drawn)
-        np.add(values, drawn, out=values)
+        np.multiply(words, _CHANCE, out=chances)
+        np.add(values, chances[: len(block)], out=values)
         np.floor(values, out=values)
         rounded[start : start + _BLOCK] = values
         squared += float(values @ values)
