@@ -83,7 +83,7 @@ def play(place, seed):
 
 
 @given(seed=SEEDS)
-@settings(max_examples=20)
+@settings(max_examples=10)
 def test_process__refused_call__changes_nothing(seed):
     scene = deepcopy(READY_SCENE)
     scene.rng = random.Random(seed)

@@ -1,9 +1,7 @@
-"""Models of the user's own behind one protocol: torch, scikit-learn and NumPy."""
+"""Models of the user's own behind one protocol, on NumPy alone, and tasks."""
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression, SGDClassifier
-from sklearn.neural_network import MLPClassifier
 
 from flchain.learning.data import Dataset, load_digits
 from flchain.learning.evaluation import compute_log_softmax
@@ -11,7 +9,6 @@ from flchain.learning.task import LearningTask, check_task
 from flchain.learning.training import LocalPlan
 from flchain.learning.training.model import load_model, load_weights, save_model, save_weights
 from flchain.learning.training.numpy_model import NumpyModel
-from flchain.learning.training.sklearn_model import SklearnModel
 from flchain.protocol.errors import ConfigError, EncodingError
 
 PLAN = LocalPlan(epochs=3, batch_size=16, learning_rate=0.1, momentum=0.5)
@@ -36,42 +33,15 @@ def make_numpy():
     return NumpyModel(zeros, score, differentiate)
 
 
-def make_linear():
-    estimator = SGDClassifier(loss="log_loss", learning_rate="constant", eta0=0.05)
-    return SklearnModel(estimator, 64, 10)
+@pytest.fixture(params=[make_numpy], ids=["numpy"])
+def make_model(request):
+    """The maker of a kind of models; other folders have the laws below for other kinds."""
+    return request.param
 
 
-def make_network():
-    return SklearnModel(MLPClassifier((16,), learning_rate_init=0.01), 64, 10)
-
-
-def get_torch_model():
-    return pytest.importorskip("flchain.learning.training.torch_model").TorchModel
-
-
-def make_torch(**options):
-    nn = pytest.importorskip("torch").nn
-    layers = (nn.Linear(64, 16), nn.Dropout(0.1), nn.ReLU(), nn.Linear(16, 10))
-    return get_torch_model()(lambda: nn.Sequential(*layers), **options)
-
-
-def make_adam():
-    torch = pytest.importorskip("torch")
-    return make_torch(optimizer=lambda parameters, _: torch.optim.Adam(parameters, 0.01))
-
-
-MAKERS = {
-    "numpy": make_numpy,
-    "linear": make_linear,
-    "network": make_network,
-    "torch": make_torch,
-    "torch-adam": make_adam,
-}
-
-
-@pytest.fixture(params=list(MAKERS))
-def model(request):
-    return MAKERS[request.param]()
+@pytest.fixture
+def model(make_model):
+    return make_model()
 
 
 def start_from(model):
@@ -116,12 +86,11 @@ def test_model__parameters__are_set_got_and_checked(model):
             model.set_parameters(wrong)
 
 
-def test_model__files__are_read_back_into_a_new_one(model, request):
-    name = request.node.callspec.params["model"]
+def test_model__files__are_read_back_into_a_new_one(model, make_model):
     model.set_parameters(start_from(model))
     data = save_model(model, "mine", {"version": 3})
     assert data == save_model(model, "mine", {"version": 3})
-    other = MAKERS[name]()
+    other = make_model()
     assert load_model(other, "mine", data) == {"version": 3}
     load_weights(other, save_weights(model))
     for layer, array in model.get_parameters().items():
@@ -142,64 +111,13 @@ def test_model_file__weights_alone__do_not_say_what_they_are():
         load_model(make_numpy(), "mine", save_weights(make_numpy()))
 
 
-def test_corrected_gradient__numpy_and_torch__follow_it_and_sklearn_says_no():
-    plan = LocalPlan(1, 400, 1.0, 0.0, proximal=0.5)
+def test_numpy__corrected_gradient__is_followed():
     shifted = LocalPlan(
         1, 400, 1.0, 0.0, 0.0, {"w": np.ones((10, 64), np.float32), "b": np.ones(10, np.float32)}
     )
     model = make_numpy()
     moved = model.train(start_from(model), TRAIN, shifted, 0).parameters
     assert np.allclose(moved["b"], start_from(model)["b"] - 1)
-    for estimator in (make_linear(), make_network()):
-        with pytest.raises(ConfigError, match="follow no corrected gradient"):
-            estimator.train(estimator.get_parameters(), TRAIN, plan, 0)
-        with pytest.raises(ConfigError, match="give no gradient"):
-            estimator.compute_gradient({}, TRAIN)
-
-
-def test_torch__adam_with_a_frozen_layer__moves_the_others_only():
-    model = make_adam()
-    start = start_from(model)
-    plan = LocalPlan(1, 50, 0.1, 0.0, frozen=frozenset({"p.0.weight"}))
-    found = model.train(start, TRAIN, plan, 0).parameters
-    assert np.array_equal(found["p.0.weight"], start["p.0.weight"])
-    assert not np.array_equal(found["p.3.weight"], start["p.3.weight"])
-
-
-def test_torch__module_that_cannot_be_averaged__is_refused():
-    nn = pytest.importorskip("torch").nn
-    for build, error in (
-        (lambda: nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)), "use GroupNorm or LayerNorm"),
-        (nn.ReLU, "no parameters"),
-        (lambda: nn.Linear(2, 2).double(), "expected float32"),
-        (lambda: nn.ModuleDict({"A": nn.Linear(1, 1), "a": nn.Linear(1, 1)}), "name of its own"),
-    ):
-        with pytest.raises(ConfigError, match=error):
-            get_torch_model()(build)
-    with pytest.raises(ConfigError, match="torch finds no device 'nowhere'"):
-        get_torch_model()(lambda: nn.Linear(2, 2), device="nowhere")
-
-
-@pytest.mark.parametrize(
-    ("estimator", "error"),
-    [
-        (LogisticRegression(), "use SGDClassifier"),
-        (MLPClassifier(solver="lbfgs"), "needs all rows at once"),
-        ("mlp", "str can't continue"),
-    ],
-)
-def test_sklearn__estimator_without_batches__is_refused(estimator, error):
-    with pytest.raises(ConfigError, match=error):
-        SklearnModel(estimator, 64, 10)
-
-
-def test_sklearn__two_classes_with_hinge_loss__have_two_scores():
-    data = TRAIN.select(np.flatnonzero(TRAIN.labels < 2))
-    data = Dataset("two", data.inputs, data.labels, 2)
-    model = SklearnModel(SGDClassifier(), 64, 2)
-    trained = model.train(model.get_parameters(), data, PLAN, 0).parameters
-    assert model.predict(trained, data.inputs).shape == (len(data), 2)
-    assert model.evaluate(trained, data).accuracy > 0.95
 
 
 def make_task(**values):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy import stats  # type: ignore[import-untyped]  # published without types
+import scipy  # type: ignore[import-untyped]  # published without types
 
 from flchain.learning.aggregation import check_rules
 from flchain.learning.parameters import FloatUpdate
@@ -149,17 +149,17 @@ def test_noise__many_draws__have_the_scale_that_was_asked_for(mechanism):
     draws = MECHANISMS[mechanism].draw(40_000, scale, np.random.default_rng(1))
     assert draws.dtype == np.int64
     expected = {
-        "gaussian": stats.norm(0, scale),
-        "laplace": stats.laplace(0, scale),
-        "skellam": stats.norm(0, scale),
+        "gaussian": scipy.stats.norm(0, scale),
+        "laplace": scipy.stats.laplace(0, scale),
+        "skellam": scipy.stats.norm(0, scale),
     }[mechanism]
-    assert stats.kstest(draws, expected.cdf).pvalue > 1e-3
+    assert scipy.stats.kstest(draws, expected.cdf).pvalue > 1e-3
 
 
 def test_skellam__small_variance__has_its_exact_distribution():
     draws = MECHANISMS["skellam"].draw(40_000, 2.0, np.random.default_rng(2))
     places = np.arange(-6, 7)
-    expected = stats.skellam(2, 2).pmf(places) * len(draws)
+    expected = scipy.stats.skellam(2, 2).pmf(places) * len(draws)
     counted = np.array([(draws == place).sum() for place in places])
     assert (np.abs(counted - expected) < 6 * np.sqrt(expected) + 6).all()
 
@@ -273,7 +273,7 @@ def test_adaptive_clip__many_rounds__reaches_the_quantile():
     for _ in range(200):
         norms = rng.lognormal(1.0, 0.5, 100)
         state = update_clip(state, int((norms <= state.clip).sum()), 100, rng)
-    assert state.clip == pytest.approx(np.exp(1.0 + 0.5 * stats.norm.ppf(0.8)), rel=0.1)
+    assert state.clip == pytest.approx(np.exp(1.0 + 0.5 * scipy.stats.norm.ppf(0.8)), rel=0.1)
 
 
 def test_adaptive_clip__noise_on_counts__is_paid_by_the_updates():

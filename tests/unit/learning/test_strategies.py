@@ -111,13 +111,13 @@ def test_fedprox__strong_term__keeps_the_update_small():
     assert np.array_equal(get_strategy(none).train(make_task(none)).sections["delta"], deltas[0])
 
 
-@pytest.mark.parametrize("build", ["dense", "torch"])
-def test_proximal__two_steps__equal_the_formula(build):
+@pytest.fixture
+def trainer():
+    return get_trainer(make_policy("fedprox").model)
+
+
+def test_proximal__two_steps__equal_the_formula(trainer):
     policy = make_policy("fedprox")
-    trainer = get_trainer(policy.model)
-    if build == "torch":
-        module = pytest.importorskip("flchain.learning.training.torch_trainer")
-        trainer = module.build_torch_trainer(policy.model)
     layers = policy.model.layers
     start = get_model_arrays(compute_initial_state(policy), policy)
     data = load_digits(0, 20)
