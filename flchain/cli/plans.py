@@ -140,6 +140,8 @@ def _build_task_plan(outline: Outline, settings: Settings) -> Plan:
             for part in split_evenly(task.train.select(held), outline.validators)
         ),
         build_model=task.build_model,
+        attack=get_attack(outline.attack) if outline.attack else None,
+        attackers=outline.attackers,
     )
     return Plan(outline, scenario, task.prepare_rows(task.test), settings)
 

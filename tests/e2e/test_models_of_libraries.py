@@ -1,5 +1,8 @@
 """Models and trainers of torch and scikit-learn; both take seconds to import."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression, SGDClassifier
@@ -7,7 +10,13 @@ from sklearn.neural_network import MLPClassifier
 
 from flchain.learning.data import Dataset, digits, load_digits
 from flchain.learning.presets import load_preset
-from flchain.learning.training import DenseTrainer, LocalPlan, build_plan, get_trainer
+from flchain.learning.training import (
+    DenseTrainer,
+    LocalPlan,
+    build_plan,
+    get_private_trainer,
+    get_trainer,
+)
 from flchain.learning.training.sklearn_model import SklearnModel
 from flchain.protocol.errors import ConfigError
 from flchain.protocol.policy import ARCHITECTURES, Layer, ModelSpec
@@ -214,3 +223,18 @@ def test_digits__file_has_moved__are_those_of_scikit_learns_function(monkeypatch
     found = load_digits()
     assert np.array_equal(found.inputs, expected.inputs)
     assert np.array_equal(found.labels, expected.labels)
+
+
+def test_private__opacus_missing__says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "opacus", None)
+    monkeypatch.setitem(sys.modules, "opacus.grad_sample", None)
+    monkeypatch.delitem(sys.modules, "flchain.learning.training.private_trainer", raising=False)
+    with pytest.raises(ConfigError, match=r"flchain\[torch,dp\]"):
+        get_private_trainer(DIGITS.model, clip=1, multiplier=1, draw_secret=lambda _: 1)
+
+
+def test_orchestrator__modules__no_torch():
+    code = (
+        "import sys, flchain.cli.nodes, flchain.roles.validator\nsys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -7,7 +7,7 @@ from functools import partial
 from itertools import pairwise
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flchain.learning.aggregation import Submission, aggregate_updates, encode_aggregate
@@ -280,7 +280,6 @@ def test_rule__any_rows__equals_its_model(name, rows):
         assert abs(found - wanted) <= slack
 
 
-@settings(max_examples=25)
 @given(names, st.lists(row, min_size=3, max_size=8), st.randoms(use_true_random=False))
 def test_aggregate__submissions_in_any_order__is_the_same_to_the_byte(name, rows, shuffler):
     policy = make_policy(name)
@@ -290,7 +289,6 @@ def test_aggregate__submissions_in_any_order__is_the_same_to_the_byte(name, rows
     assert encode_aggregate(first, policy) == encode_aggregate(second, policy)
 
 
-@settings(max_examples=25)
 @given(names, st.lists(st.booleans(), min_size=1, max_size=8), st.data())
 def test_aggregate__some_updates_invalid__goes_on_as_if_they_were_not_there(name, valid, data):
     policy = make_policy(name)

@@ -35,8 +35,8 @@ class Parameter:
 class Frame:
     """What encoder and decoder both know of a section before they see its bytes.
 
-    `layers` are the model's; a section holds one value for each of theirs. `round_key` is
-    where whatever all agents of a round share comes from.
+    `layers` are the model's, or stand for what a section holds instead of one value for each
+    of its parameters. `round_key` is where whatever all agents of a round share comes from.
     """
 
     name: str

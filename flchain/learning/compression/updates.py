@@ -16,7 +16,7 @@ from flchain.learning.compression.sections import EMPTY, Memory, decode_section,
 from flchain.learning.parameters import QuantizedUpdate
 from flchain.learning.payloads import PayloadSchema
 from flchain.protocol.errors import ConfigError, EncodingError
-from flchain.protocol.policy import NO_COMPRESSION, Policy, RuleSpec
+from flchain.protocol.policy import NO_COMPRESSION, Layer, Policy, RuleSpec
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ def compress_update(
     tag = _build_tag(choice) if rule.name == ADAPTIVE else b""
     scheme = get_scheme(choice if tag else rule)
     bodies, kept = {}, {}
-    for name, _ in schema.sections:
-        frame = Frame(name, policy.model.layers, round_key)
+    for name, size in schema.sections:
+        frame = _build_frame(name, size, policy, round_key)
         memory = memories.get(name, EMPTY)
         bodies[name], kept[name] = encode_section(
             update.sections[name], scheme, frame, policy.update, memory=memory, rng=rng
@@ -68,17 +68,24 @@ def decompress_update(
     """Read an untrusted compressed update. Raises EncodingError naming what is wrong."""
     rule = policy.compression
     context = compute_context(schema, rule, round_key=round_key, agent=agent)
-    names = tuple(name for name, _ in schema.sections)
+    sizes = dict(schema.sections)
     is_chosen = rule.name == ADAPTIVE
-    samples, tag, bodies = decode_envelope(data, context, names, int(is_chosen))
+    samples, tag, bodies = decode_envelope(data, context, tuple(sizes), int(is_chosen))
     scheme = _read_tag(tag) if is_chosen else get_scheme(rule)
     sections = {
         name: decode_section(
-            body, scheme, Frame(name, policy.model.layers, round_key), policy.update
+            body, scheme, _build_frame(name, sizes[name], policy, round_key), policy.update
         )
         for name, body in bodies.items()
     }
     return QuantizedUpdate(sections, {"samples": samples})
+
+
+def _build_frame(name: str, size: int, policy: Policy, round_key: bytes) -> Frame:
+    # A section of counts is not one value for each of the model's parameters.
+    is_model = size == policy.model.parameters
+    layers = policy.model.layers if is_model else (Layer(name, (size,)),)
+    return Frame(name, layers, round_key)
 
 
 def _build_tag(choice: RuleSpec) -> bytes:

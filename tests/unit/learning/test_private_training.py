@@ -1,7 +1,6 @@
 """Noise on every example, through Opacus."""
 
 import itertools
-import sys
 from importlib import import_module
 
 import numpy as np
@@ -83,11 +82,3 @@ def test_private__strategy_with_its_own_gradient__is_refused():
     plan = build_plan(POLICY.training, gradient_offset=START)
     with pytest.raises(ConfigError, match="fedavg alone"):
         make().train(START, DATA, plan, seed=0)
-
-
-def test_private__opacus_missing__says_how_to_get_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "opacus", None)
-    monkeypatch.setitem(sys.modules, "opacus.grad_sample", None)
-    monkeypatch.delitem(sys.modules, "flchain.learning.training.private_trainer", raising=False)
-    with pytest.raises(ConfigError, match=r"flchain\[torch,dp\]"):
-        get_private_trainer(POLICY.model, clip=1, multiplier=1, draw_secret=lambda _: 1)

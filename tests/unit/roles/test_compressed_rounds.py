@@ -5,8 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from flchain.learning.aggregation import check_rules
 from flchain.learning.compression import CHOICES, decode_memories
+from flchain.protocol.errors import ConfigError
 from flchain.protocol.manifest import decode_manifest
+from flchain.protocol.policy import RuleSpec
 from flchain.protocol.types import Outcome, Phase
 from flchain.roles.archive import Sealed
 from flchain.roles.audit import verify_task
@@ -65,6 +68,31 @@ def test_compressed__two_rounds__are_final_sound_and_small(rule, least):
     assert report.is_sound
     updates = [check.detail for check in report.checks if check.subject == "updates"]
     assert all(text.startswith("3 of 3 count") for text in updates)
+
+
+@pytest.mark.parametrize("name", ["zlib", "gzip"])
+def test_compressed__section_of_counts__is_compressed_without_loss(name):
+    rule = {"name": name, "parameters": {}}
+    federation = make_memory_federation(policy=make_fednova(compression=rule), rounds=1)
+    (past,) = federation.run(1).past.rounds.values()
+    assert past.outcome is Outcome.FINALIZED
+    report = verify_task(federation.ledger, federation.store, federation.task_id, rpc=None)
+    assert report.is_sound
+    (counted,) = [check.detail for check in report.checks if check.subject == "updates"]
+    assert counted.startswith("3 of 3 count")
+
+
+def make_fednova(**rules):
+    strategy = RuleSpec("fednova", (("max_steps", 100), ("reference_steps", 10)))
+    return replace(make_policy(**rules), strategy=strategy)
+
+
+@pytest.mark.parametrize("name", ["int8", "adaptive"])
+def test_compressed__counts_with_losses__are_refused(name):
+    parameters = {"error_feedback": 1} if name == "int8" else {}
+    policy = make_fednova(compression={"name": name, "parameters": parameters})
+    with pytest.raises(ConfigError, match="choose a lossless compression"):
+        check_rules(policy)
 
 
 def test_compressed__two_strategy_sections__are_both_compressed():

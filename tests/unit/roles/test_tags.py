@@ -137,9 +137,9 @@ def get_events(federation, *kinds):
 def test_audit__zero_and_copied_tags__exactly_these_are_punished_once(monkeypatch):
     audit_all(monkeypatch)
     kinds = {3: LazyValidator, 6: CopyingValidator}
-    federation = make_drawn(validators=9, rounds=3, behaviour=Behaviour(kinds=kinds))
+    federation = make_drawn(validators=9, rounds=5, behaviour=Behaviour(kinds=kinds))
     stakes = {v.context.signer.address: get_stake(federation, v) for v in federation.validators}
-    seen = federation.run(3)
+    seen = federation.run(5)
     liars = {federation.validators[number].context.signer.address for number in kinds}
     assert {past.outcome for past in seen.past.rounds.values()} == {Outcome.FINALIZED}
     # The last draw's votes have no later committee that could look.
@@ -147,7 +147,7 @@ def test_audit__zero_and_copied_tags__exactly_these_are_punished_once(monkeypatc
         (vote.round, vote.attempt, vote.validator)
         for past in seen.past.rounds.values()
         for vote in past.votes
-        if vote.validator in liars and vote.round < 3
+        if vote.validator in liars and vote.round < 5
     }
     assert {validator for *_, validator in voted} == liars
     punished = get_events(federation, OffencePunished)
