@@ -10,7 +10,7 @@ from flchain.storage.cid import decode_cid
 from flchain.storage.disk import encode_key
 from tests.e2e import cli
 
-pytestmark = [pytest.mark.anvil, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.anvil, pytest.mark.slow, pytest.mark.timeout(600)]
 
 # Commands run as real processes where the process is the point, and in this one elsewhere.
 SMALL = ("--dataset", "digits", "--agents", "4", "--validators", "6", "--rounds", "2")
