@@ -17,4 +17,4 @@ def run_check(name: str, monkeypatch) -> int:
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setattr(sys, "argv", [str(path), "--check"])
     spec.loader.exec_module(module)
-    return module.main()
+    return int(module.main())
