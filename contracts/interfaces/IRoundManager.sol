@@ -52,6 +52,7 @@ interface IRoundManager is ITasks {
     /// @notice Emitted when the seed of a draw is known; a zero seed says that every active validator sits.
     event SeatsOpened(uint64 indexed taskId, uint32 indexed round, uint8 attempt, bytes32 seed);
     /// @notice Emitted when proofs win seats: who proved what, and the committee after it, four bits for each place.
+    /// @param outputs 0 for a proof that won no seat on the list, which was skipped unverified.
     event SeatsProven(
         uint64 indexed taskId, uint32 indexed round, uint8 attempt, uint8[] places, bytes32[] outputs, uint256 committee
     );

@@ -81,9 +81,9 @@ library DrawBook {
         bool isAny = false;
         for (uint256 i = 0; i < proofs.length; ++i) {
             SeatProof calldata proof = proofs[i];
-            bool isNew;
-            (count, outputs[i], isNew) = _enter({page: page, context: context, proof: proof, list: list, count: count});
-            isAny = isAny || isNew;
+            bytes32 output;
+            (count, output) = _enter({page: page, context: context, proof: proof, list: list, count: count});
+            if (output != 0) (outputs[i], isAny) = (output, true);
             places[i] = proof.place;
         }
         if (!isAny) revert IRoundManager.NoSeat(places[0]);
@@ -187,13 +187,15 @@ library DrawBook {
         suite.agents.punishSilence(holder);
     }
 
+    /// @return Seats on the list.
+    /// @return output Of a proof that entered it and was verified; else 0, since anybody can claim any other.
     function _enter(
         Page storage page,
         Context memory context,
         SeatProof calldata proof,
         uint256[] memory list,
         uint256 count
-    ) private view returns (uint256, bytes32 output, bool isNew) {
+    ) private view returns (uint256, bytes32 output) {
         uint256 place = proof.place;
         DrawKey memory known = page.drawKeys[place];
         if (known.keyHash == 0 || known.activeFrom > context.epoch) revert IRoundManager.NotDrawable(proof.place);
@@ -207,14 +209,16 @@ library DrawBook {
             level: context.stage,
             last: context.last
         });
+        bool isNew = false;
         for (uint256 i = 0; i < won; ++i) {
             bool isEntered;
             (count, isEntered) =
                 Committees.insert(list, count, Committees.toEntry(Sortition.computeSeat(output, i, place), place));
             isNew = isNew || isEntered;
         }
-        if (isNew) VRF.verify(proof.key, context.alpha, proof.proof);
-        return (count, output, isNew);
+        if (!isNew) return (count, 0);
+        VRF.verify(proof.key, context.alpha, proof.proof);
+        return (count, output);
     }
 
     function _load(Page storage page, Suite calldata suite, uint64 taskId, Draw memory draw, uint256 seats)

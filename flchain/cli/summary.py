@@ -1,10 +1,10 @@
 """The summary of a federation: a JSON document, and the tables made from it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from flchain.cli.draws import list_proofs
+from flchain.cli.draws import Holding, list_proofs
 from flchain.cli.tally import PhaseClock, Tally
 from flchain.learning.evaluation import Evaluation
 from flchain.protocol.events import ModelPublished
@@ -49,8 +49,7 @@ class Results:
     seconds: Mapping[str, float]
     rewards: Mapping[Address, Wei]
     disk_bytes: int
-    holders: Mapping[int, str]
-    """Who holds each validator's place."""
+    holders: Sequence[Holding]
 
 
 def build_summary(outline: Outline, results: Results, store: ContentStore) -> dict[str, Any]:

@@ -54,7 +54,8 @@ def _build_draw(row: dict[str, Any]) -> Table:
     table = _build_table(title)
     for name in ("validator", "output", "score", "seats"):
         table.add_column(name, justify="left" if name in ("validator", "output") else "right")
-    for proof in row["draw"]:
+    last = row["draw"][-1]["attempt"]
+    for proof in (proof for proof in row["draw"] if proof["attempt"] == last):
         output = proof["output"][:_SHOWN]
         table.add_row(proof["validator"], output, str(proof["score"]), str(proof["seats"]))
     return table

@@ -136,7 +136,9 @@ MAINNET = Preset(
         submit_window=Seconds(12 * HOUR),
         attest_window=Seconds(4 * HOUR),
         propose_window=Seconds(HOUR),
-        seat_window=Seconds(10 * MINUTE),
+        # Three windows have to end while contracts can read the hash that beacons prove over, which
+        # is for 256 blocks: 3 x 150 s are 225 blocks of 2 s.
+        seat_window=Seconds(150),
         vote_window=Seconds(4 * HOUR),
         open_delay=Seconds(10 * MINUTE),
         claim_delay=Seconds(DAY),

@@ -1,7 +1,8 @@
 """What a role sees of its task at one moment, read once and acted upon.
 
 An observation may be stale by the time a role acts. That is harmless: the contracts refuse
-what no longer fits, and `is_overtaken` tells such a refusal from a mistake.
+what no longer fits, and `is_overtaken` tells such a refusal from a mistake. What they can't
+check, an execution tag, is only ever made of events that fit the state (`_fits`).
 """
 
 import time
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 
 from flchain.chain.base import Ledger
 from flchain.protocol.errors import AdapterError, ProtocolError
+from flchain.protocol.events import SeatsOpened
 from flchain.protocol.records import Ballot, DrawView, Round
 from flchain.protocol.reverts import (
     AlreadyAttested,
@@ -124,10 +126,26 @@ class Watch:
 
 
 def _fits(seen: Observation) -> bool:
-    """Return whether the events show what round and phase presuppose."""
+    """Return whether the events show what round, phase, ballot and draw presuppose.
+
+    What a vote is about follows from the events, and no contract checks its execution tag: they
+    must be those of the newest proposal and of its draw.
+    """
     if max(seen.past.rounds, default=0) != seen.round.round:
         return False
-    return seen.phase not in (Phase.SEAT, Phase.VOTE) or bool(seen.live.proposals)
+    if seen.phase not in (Phase.SEAT, Phase.VOTE):
+        return True
+    attempt = seen.ballot.attempt
+    is_proposed = any(item.attempt == attempt for item in seen.live.proposals)
+    return is_proposed and (seen.phase is Phase.SEAT or _shows_draw(seen, attempt))
+
+
+def _shows_draw(seen: Observation, attempt: int) -> bool:
+    """Return whether the events have the seed of the draw that the vote follows, if any."""
+    draw = seen.draw.draw
+    if (draw.round, draw.attempt) != (seen.round.round, attempt) or not draw.is_seeded:
+        return True
+    return any(isinstance(e, SeatsOpened) and e.attempt == attempt for e in seen.live.draws)
 
 
 def is_overtaken(error: ProtocolError) -> bool:

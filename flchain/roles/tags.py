@@ -22,7 +22,16 @@ from flchain.protocol.errors import ProtocolError
 from flchain.protocol.events import SeatsOpened, VoteCast
 from flchain.protocol.manifest import compute_content_root
 from flchain.protocol.records import Audit
-from flchain.protocol.types import ZERO_DIGEST, Address, Digest, Phase, RoundId, Verdict
+from flchain.protocol.reverts import AlreadyAudited, AlreadyPunished
+from flchain.protocol.types import (
+    ZERO_DIGEST,
+    Address,
+    Digest,
+    Phase,
+    RoundId,
+    Timestamp,
+    Verdict,
+)
 from flchain.roles.archive import Archive
 from flchain.roles.assembly import build_inputs
 from flchain.roles.context import Context
@@ -36,6 +45,8 @@ from flchain.storage.errors import ContentCorrupt, ContentUnavailable
 LABEL = "flchain.tag.v1"
 JUDGED = (Verdict.APPROVE, Verdict.WORSE, Verdict.WRONG)
 """Verdicts that claim to have executed the round."""
+RETRY = 30
+"""Seconds of block time before a vote that could not be settled is looked at again."""
 
 
 def get_seed(past: RoundPast, attempt: int) -> Digest:
@@ -93,6 +104,8 @@ class Auditing:
     context: Context
     terms: Terms
     _done: set[tuple[int, int, Address]] = field(default_factory=set)
+    _later: dict[tuple[int, int, Address], Timestamp] = field(default_factory=dict)
+    """When to look again at votes that could not be settled."""
 
     def tick(self, seen: Observation) -> bool:
         """Report one earlier vote whose tag is wrong; return whether there was one."""
@@ -107,32 +120,37 @@ class Auditing:
         if not is_seated(self.context, seen):
             return False
         for past, vote in list_earlier_votes(seen.past, newest):
-            if self._is_due(view.seed, vote) and self._audit(seen.past, past, vote):
+            if self._is_due(seen, vote) and self._audit(seen, past, vote):
                 return True
         return False
 
-    def _is_due(self, seed: Digest, vote: VoteCast) -> bool:
+    def _is_due(self, seen: Observation, vote: VoteCast) -> bool:
+        name = _name_vote(vote)
         is_own = vote.validator == self.context.signer.address
-        if is_own or _name_vote(vote) in self._done:
+        if is_own or name in self._done or seen.now < self._later.get(name, 0):
             return False
         key = self.context.get_round_key(vote.round)
-        return is_audited(seed, key, vote.attempt, vote.validator)
+        return is_audited(seen.draw.seed, key, vote.attempt, vote.validator)
 
-    def _audit(self, task: TaskPast, past: RoundPast, vote: VoteCast) -> bool:
-        """Look at a vote once, unless the chain could not be reached."""
+    def _audit(self, seen: Observation, past: RoundPast, vote: VoteCast) -> bool:
+        """Look at a vote; again later, if its updates or this seat's turn are still to come."""
+        name, later = _name_vote(vote), Timestamp(seen.now + RETRY)
         try:
-            is_reported = self._report(task, past, vote)
-        except ProtocolError:
-            self._done.add(_name_vote(vote))
+            is_reported = self._report(seen.past, past, vote)
+        except (ContentUnavailable, ContentCorrupt):
+            self._later[name] = later
+            return False  # no case without the updates
+        except (AlreadyAudited, AlreadyPunished):
+            self._done.add(name)
             raise
-        self._done.add(_name_vote(vote))
+        except ProtocolError:
+            self._later[name] = later
+            raise
+        self._done.add(name)
         return is_reported
 
     def _report(self, task: TaskPast, past: RoundPast, vote: VoteCast) -> bool:
-        try:
-            found = self._recompute(task, past, vote)
-        except (ContentUnavailable, ContentCorrupt):
-            return False  # no case without the updates
+        found = self._recompute(task, past, vote)
         claimed = Digest(vote.vote.exec_tag)
         if found == claimed:
             return False
@@ -166,20 +184,15 @@ def _name_vote(vote: VoteCast) -> tuple[int, int, Address]:
 def list_earlier_votes(
     task: TaskPast, newest: tuple[RoundId, int]
 ) -> list[tuple[RoundPast, VoteCast]]:
-    """Return the votes of the draw before the `newest`, whose committee audits them."""
-    draws = [
-        (past.opened.round, event.attempt)
+    """Return the votes of the draw before the `newest`, whose committee audits them.
+
+    A draw that ended without a vote to look at is passed over.
+    """
+    votes = [
+        ((past.opened.round, vote.attempt), past, vote)
         for past in task.rounds.values()
-        for event in past.draws
-        if isinstance(event, SeatsOpened) and event.seed != ZERO_DIGEST
-    ]
-    earlier = [draw for draw in draws if draw < newest]
-    if not earlier:
-        return []
-    number, attempt = max(earlier)
-    past = task.rounds[number]
-    return [
-        (past, vote)
         for vote in past.votes
-        if vote.attempt == attempt and vote.vote.verdict in JUDGED
+        if vote.vote.verdict in JUDGED and get_seed(past, vote.attempt) != ZERO_DIGEST
     ]
+    earlier = max((draw for draw, *_ in votes if draw < newest), default=None)
+    return [(past, vote) for draw, past, vote in votes if draw == earlier]

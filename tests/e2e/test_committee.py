@@ -39,7 +39,7 @@ from tests.e2e.federation import (
     open_site,
 )
 
-pytestmark = pytest.mark.anvil
+pytestmark = [pytest.mark.anvil, pytest.mark.slow]
 
 FIRST, SECOND = RoundId(1), RoundId(2)
 AGENTS, MOST = 3, 8

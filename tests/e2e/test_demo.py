@@ -10,10 +10,10 @@ from flchain.storage.cid import decode_cid
 from flchain.storage.disk import encode_key
 from tests.e2e import cli
 
-pytestmark = [pytest.mark.anvil, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.anvil, pytest.mark.slow, pytest.mark.timeout(600)]
 
 # Commands run as real processes where the process is the point, and in this one elsewhere.
-SMALL = ("--dataset", "digits", "--agents", "4", "--validators", "3", "--rounds", "2")
+SMALL = ("--dataset", "digits", "--agents", "4", "--validators", "6", "--rounds", "2")
 TINY = ("--dataset", "digits", "--agents", "2", "--validators", "1", "--rounds", "50")
 
 
@@ -174,10 +174,11 @@ def test_demo__processes__same_model_as_in_one_process(demo, summary, tmp_path):
     assert done.returncode == 0, done.stderr
     apart = json.loads((tmp_path / "apart.json").read_text())
     assert apart["final_state_digest"] == summary["final_state_digest"]
+    assert [row["seats"] for row in summary["rounds"]] == [5, 5]
     assert apart["gas"]["Submit"]["count"] == summary["gas"]["Submit"]["count"]
     assert apart["totals"]["rewards_wei"] == summary["totals"]["rewards_wei"]
     logs = list(tmp_path.glob("runs/*/logs/*.log"))
-    assert len(logs) == 8
+    assert len(logs) == 11
     assert [path.name for path in logs if "Fatal" in path.read_text()] == []
     assert cli.find_processes(str(tmp_path)) == []
 

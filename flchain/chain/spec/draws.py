@@ -174,11 +174,11 @@ def build_ticket(state: State, env: Env, book: Book, task_id: TaskId) -> Ticket:
 
 def enter_seats(
     book: Book, ticket: Ticket, entry: SeatProof, seats: list[int]
-) -> tuple[list[int], bytes]:
-    """Return the list with the seats that a proof wins, and the proof's output.
+) -> tuple[list[int], Digest]:
+    """Return the list with the seats that a proof wins, and its output if it was verified.
 
-    A proof that wins no new seat is not verified. Raises if its validator may not be drawn, the
-    key is another, or the proof does not verify.
+    A proof that wins no new seat is not verified: its output could be anything, and is zero here.
+    Raises if its validator may not be drawn, the key is another, or the proof does not verify.
     """
     known = book.draw_keys.get(entry.place, DrawKey())
     if not any(known.key_hash) or known.active_from > ticket.epoch:
@@ -197,15 +197,16 @@ def enter_seats(
         ],
         compute_capacity(book.round.seats),
     )
-    if longer != seats:
-        verify_hinted(entry.key, ticket.alpha, entry.proof)
-    return longer, output
+    if longer == seats:
+        return seats, ZERO_DIGEST
+    return longer, Digest(verify_hinted(entry.key, ticket.alpha, entry.proof))
 
 
 def process_prove_seats(state: State, env: Env, call: ProveSeats) -> list[Event]:
     """Enter the seats that up to 32 proofs win; anybody may send them.
 
-    Proofs that win no seat on the list are skipped; if all are, the call is refused.
+    Proofs that win no seat on the list are skipped, and zero stands for their outputs; if all are,
+    the call is refused.
     """
     verify_bundle(len(call.proofs))
     book = verify_seat_phase(state, env, call.task_id, call.round)
@@ -213,12 +214,10 @@ def process_prove_seats(state: State, env: Env, call: ProveSeats) -> list[Event]
         raise NotSeeded
     ticket = build_ticket(state, env, book, call.task_id)
     seats, outputs = book.seats, []
-    is_any = False
     for entry in call.proofs:
-        longer, output = enter_seats(book, ticket, entry, seats)
-        is_any, seats = is_any or longer != seats, longer
-        outputs.append(Digest(output))
-    if not is_any:
+        seats, output = enter_seats(book, ticket, entry, seats)
+        outputs.append(output)
+    if all(output == ZERO_DIGEST for output in outputs):
         raise NoSeat(call.proofs[0].place)
     record_seats(book, ticket, seats)
     places = tuple(entry.place for entry in call.proofs)

@@ -170,6 +170,7 @@ class SeatsProven(_RoundManagerEvent):
     attempt: int
     places: tuple[int, ...]
     outputs: tuple[Digest, ...]
+    """Zero for a proof that won no seat on the list, which was skipped unverified."""
     committee: int
 
 

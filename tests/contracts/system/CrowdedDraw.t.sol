@@ -52,4 +52,44 @@ contract CrowdedDrawTest is DrawSuite {
         Ballot memory ballot = manager.getBallot(taskId);
         assertEq(ballot.voteClose - ballot.openedAt, 30, "vote");
     }
+
+    function test_bundle__skipped_beside_a_real_one__leaves_no_output() external {
+        openSeeded("seed");
+        advance(3 * WINDOW);
+        uint256[] memory all = listWon(4095, 3);
+        for (uint256 i = 1; i < 9; ++i) {
+            send(one(proveFor(validators[all[i] % 64])));
+        }
+        address winner = validators[all[0] % 64];
+        SeatProof[] memory proofs = new SeatProof[](4);
+        (proofs[0], proofs[1]) = (_forge(validators[all[11] % 64]), proveFor(winner));
+        // Neither one on the list already nor an honest one that comes too late is looked at.
+        (proofs[2], proofs[3]) = (proveFor(winner), proveFor(validators[all[10] % 64]));
+        uint8[] memory places = new uint8[](4);
+        for (uint256 i = 0; i < 4; ++i) {
+            places[i] = proofs[i].place;
+        }
+        bytes32[] memory outputs = new bytes32[](4);
+        outputs[1] = prover.computeOutput(secretOf(winner), alpha());
+        uint256 committee;
+        for (uint256 i = 0; i < 5; ++i) {
+            committee += 1 << (4 * (all[i] % 64));
+        }
+        vm.expectEmit(address(manager));
+        emit IRoundManager.SeatsProven(taskId, 1, 0, places, outputs, committee);
+        send(proofs);
+    }
+
+    /// @dev A proof that nobody made, of an output whose score is too high for the list.
+    function _forge(address validator) private returns (SeatProof memory forged) {
+        forged = proveFor(validator);
+        bytes4 reason;
+        while (reason != IRoundManager.NoSeat.selector) {
+            ++forged.proof.gammaX;
+            try this.sendFrom(one(forged)) {}
+            catch (bytes memory data) {
+                reason = bytes4(data);
+            }
+        }
+    }
 }

@@ -6,12 +6,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from flchain.cli import actions, nodes, passwords, records
+from flchain.cli import actions, draws, nodes, passwords, records
 from flchain.config import Settings
 from flchain.crypto.keys import create_keystore
 from flchain.crypto.vrf import load_secret_key
 from flchain.protocol.errors import ConfigError, FlchainError
+from flchain.protocol.events import SeatsProven
 from flchain.protocol.reverts import NothingAnnounced, RecoveryNotDue
+from flchain.protocol.types import Digest
 from flchain.roles.drawing import Drawing, hash_secret
 from tests.e2e.federation import make_vrf_secret
 from tests.unit.roles.drawn import make_drawn, pass_time
@@ -165,3 +167,19 @@ def test_seats__after_a_round__the_lowest_scores_sit():
     scores = [row["score"] for row in rows if row["seats"]]
     assert max(scores) < min((row["score"] for row in rows if not row["seats"]), default=1 << 48)
     assert records.list_seats(session, 2) == []
+
+
+def test_proofs__place_taken_later_and_proof_shown_twice__one_row_of_who_was_drawn():
+    federation = make_drawn()
+    past = federation.run(1).past.rounds[1]
+    holders = draws.read_holders(federation.ledger, federation.task_id)
+    proven = [event for event in past.draws if isinstance(event, SeatsProven)]
+    place = proven[0].places[0]
+    before = draws.list_proofs(past, holders)
+    newcomer = draws.Holding(past.block + 1, place, "0x" + "ab" * 20)
+    skipped = replace(proven[-1], places=(61,), outputs=(Digest(bytes(32)),))
+    again = replace(
+        past, draws=(*past.draws, replace(proven[0], committee=past.committee), skipped)
+    )
+    assert draws.list_proofs(again, [*holders, newcomer]) == before
+    assert len({row["place"] for row in before}) == len(before)

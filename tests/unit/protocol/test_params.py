@@ -7,6 +7,8 @@ from flchain.protocol.params import LOCAL, MAINNET, MINIMAL, PRESETS
 from flchain.protocol.sortition import compute_cap
 
 SEED_WINDOWS, STAGES = 3, 4
+READABLE_BLOCKS, BLOCK_SECONDS = 256, 2
+"""What `blockhash` reaches back, and the shortest blocks that the preset is for."""
 
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
@@ -25,6 +27,10 @@ def test_preset__longest_round__ends_before_stake_can_leave(preset):
     attempt += (SEED_WINDOWS + STAGES) * s.seat_window
     longest = s.submit_window + s.attest_window + s.max_attempts * attempt
     assert longest <= preset.network.unbonding_period
+
+
+def test_mainnet__windows_of_all_beacons__end_while_the_pinned_block_can_be_read():
+    assert SEED_WINDOWS * MAINNET.schedule.seat_window < READABLE_BLOCKS * BLOCK_SECONDS
 
 
 def test_presets__committees__are_those_of_the_networks_they_are_for():

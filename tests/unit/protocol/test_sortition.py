@@ -12,6 +12,7 @@ from eth_utils.crypto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flchain.chain.spec.committees import EXPECTED_PER_SEAT, compute_cap
 from flchain.protocol import sortition
 from flchain.protocol.digests import compute_quorum
 from flchain.protocol.errors import EncodingError
@@ -244,18 +245,25 @@ def test_shortfall__formula__is_the_stated_probability(seats, multiple, stated):
     )
 
 
-@pytest.mark.parametrize(("seats", "expected", "draws"), [(7, 10, 600), (5, 10, 600)])
-def test_shortfall__drawn__has_its_probability(seats, expected, draws):
-    electorate = Electorate(30, 30, expected, 64)
+@pytest.mark.parametrize("seats", [5, 7])
+def test_shortfall__drawn_as_the_contract_does__has_its_probability(seats):
+    draws, expected = 600, EXPECTED_PER_SEAT * seats
+    members, cap = 30, compute_cap(seats)
+    electorate = Electorate(members, members, expected, cap)
     short = 0
     for draw in range(draws):
         won = sum(
             sortition.count_seats(electorate, 1, output("short", draw, member))
-            for member in range(30)
+            for member in range(members)
         )
         short += won < seats
-    probability = scipy.stats.poisson.cdf(seats - 1, expected)
-    assert scipy.stats.binomtest(short, draws, probability).pvalue > 0.001
+    # Each member's seats are Poisson up to the cap.
+    below = scipy.stats.poisson.pmf(range(cap), expected / members)
+    each = np.append(below, 1 - sum(below))
+    total = np.ones(1)
+    for _ in range(members):
+        total = np.convolve(total, each)
+    assert scipy.stats.binomtest(short, draws, sum(total[:seats])).pvalue > 0.001
 
 
 @pytest.mark.parametrize(
@@ -283,9 +291,9 @@ def test_bad_quorum__formula__is_the_stated_probability(seats, share, stated):
 
 
 @pytest.mark.parametrize("seats", [5, 7])
-def test_bad_quorum__drawn_with_a_third_malicious__has_its_probability(seats):
+def test_bad_quorum__drawn_with_a_third_malicious__is_no_likelier_than_stated(seats):
     members, draws = 18, 500
-    electorate = Electorate(members, members, 3 * seats, 64)
+    electorate = Electorate(members, members, EXPECTED_PER_SEAT * seats, compute_cap(seats))
     bad = 0
     for draw in range(draws):
         candidates = []
@@ -296,5 +304,6 @@ def test_bad_quorum__drawn_with_a_third_malicious__has_its_probability(seats):
         committee = sorted(candidates)[:seats]
         malicious = sum(sortition.get_member(seat) < members // 3 for seat in committee)
         bad += malicious >= compute_quorum(seats)
+    # Nobody holds more than a third, which makes it rarer than the formula says.
     probability = scipy.stats.binom.sf(compute_quorum(seats) - 1, seats, 1 / 3)
-    assert scipy.stats.binomtest(bad, draws, probability).pvalue > 0.001
+    assert scipy.stats.binomtest(bad, draws, probability, alternative="greater").pvalue > 0.001

@@ -8,6 +8,8 @@ import pytest
 from flchain.chain.spec.committees import STAGES, compute_cap
 from flchain.crypto.vrf import load_secret_key, prove, verify
 from flchain.protocol import calls, events
+from flchain.protocol.records import SeatProof
+from flchain.protocol.reverts import NoSeat, VrfProofInvalid
 from flchain.protocol.sortition import Electorate, count_seats, draw_message
 from flchain.protocol.types import ZERO_DIGEST, Outcome, Phase, RoundId, Timestamp
 from flchain.roles.drawing import Drawing, build_proof, is_seated
@@ -110,20 +112,28 @@ def test_draw_after_everybody_sat__anybody_starts_the_seed_anew():
     assert [past.outcome for past in seen.past.rounds.values()] == [Outcome.FINALIZED] * 3
 
 
-def count_won(federation, validator, stage):
-    """Return a validator's seats at a stage by the definition alone."""
-    view, ledger = get_view(federation), federation.ledger
-    message = draw_message(
-        ledger.chain_id,
-        ledger.addresses.round_manager,
+def compute_message(federation):
+    """Return what validators prove in the first draw, by the definition alone."""
+    return draw_message(
+        federation.ledger.chain_id,
+        federation.ledger.addresses.round_manager,
         federation.task_id,
         FIRST,
         role=1,
         attempt=0,
-        seed=view.seed,
+        seed=get_view(federation).seed,
     )
+
+
+def compute_verified_output(federation, validator):
+    message = compute_message(federation)
     secret = make_vrf_secret(get_address(validator))
-    output = verify(secret.public_key, message, prove(secret, message))
+    return verify(secret.public_key, message, prove(secret, message))
+
+
+def count_won(federation, validator, stage):
+    """Return a validator's seats at a stage by the definition alone."""
+    output = compute_verified_output(federation, validator)
     weight = 1_000 * STAKE // DRAWN.network.validator_stake
     electorate = Electorate(weight * VALIDATORS, VALIDATORS, 2 * SEATS, compute_cap(SEATS))
     return count_seats(electorate, weight, output, stage)
@@ -164,6 +174,35 @@ def test_claim__list_is_full_of_lower_scores__sends_nothing():
     sent = listen(federation)
     assert tick_drawings(federation, find_validator(federation, out)) == [False]
     assert sent == []
+
+
+def forge_skipped(federation, validator, message):
+    """Return a proof that nobody made, of an output that wins no seat."""
+    key, proof = build_proof(validator.drawing.secret, message)
+    while True:
+        proof = replace(proof, gamma_x=proof.gamma_x + 1)
+        forged = SeatProof(get_place(federation, validator), key, proof)
+        call = calls.ProveSeats(federation.task_id, FIRST, (forged,))
+        try:
+            federation.ledger.send(call, validator.context.signer)
+        except VrfProofInvalid:
+            continue
+        except NoSeat:
+            return forged
+
+
+def test_claim__forged_proof_beside_a_real_one__leaves_no_output(seeded):
+    winner = next(v for v in seeded.validators if count_won(seeded, v, 0))
+    forger = next(v for v in seeded.validators if v is not winner)
+    message = compute_message(seeded)
+    forged = forge_skipped(seeded, forger, message)
+    real = SeatProof(get_place(seeded, winner), *build_proof(winner.drawing.secret, message))
+    call = calls.ProveSeats(seeded.task_id, FIRST, (forged, real, real))
+    receipt = seeded.ledger.send(call, forger.context.signer)
+    (proven,) = (e for e in receipt.events if isinstance(e, events.SeatsProven))
+    assert proven.places == (forged.place, real.place, real.place)
+    assert proven.outputs == (ZERO_DIGEST, compute_verified_output(seeded, winner), ZERO_DIGEST)
+    assert {entry & 63 for entry in get_view(seeded).seats} == {real.place}
 
 
 @pytest.mark.parametrize("moment", ["proposed_at", "seeded_at"])

@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 
 from flchain.protocol.errors import AdapterError
+from flchain.protocol.events import SeatsOpened
 from flchain.protocol.types import Phase
 from flchain.roles.observation import Watch
 from tests.e2e.federation import make_memory_federation
+from tests.unit.roles.drawn import make_drawn
 
 
 class LaggingLedger:
@@ -59,3 +61,41 @@ def test_observe__logs_never_come__says_so_and_may_be_tried_again(federation):
         watcher.observe()
     assert caught.value.is_retryable
     assert 3 < sum(pauses) < 30
+
+
+def test_observe__logs_end_before_the_seed_of_the_vote__waits():
+    # An execution tag made without the seed would be wrong, and is no contract's to refuse.
+    federation = make_drawn()
+
+    def until(seen):
+        return seen.phase is Phase.VOTE
+
+    seen = federation.run_roles(federation.roles, until)
+    opened = next(
+        item.block_number
+        for item in federation.ledger.get_events(kinds=(SeatsOpened,))
+        if item.event.round == seen.round.round
+    )
+    pauses = []
+    watcher = Watch(
+        Behind(federation.ledger, opened - 1, 2), federation.task_id, pause=pauses.append
+    )
+    assert watcher.observe().live.draws
+    assert len(pauses) == 2
+
+
+class Behind:
+    """A ledger whose log ends at a block for a number of looks."""
+
+    def __init__(self, ledger, last, looks):
+        self._ledger = ledger
+        self._last = last
+        self._left = looks
+
+    def __getattr__(self, name):
+        return getattr(self._ledger, name)
+
+    def get_snapshot(self, task_id):
+        self._left -= 1
+        seen = self._ledger.get_snapshot(task_id)
+        return replace(seen, head=self._last) if self._left >= 0 else seen

@@ -228,6 +228,40 @@ def test_audit__updates_are_gone__is_no_case(monkeypatch):
     assert make_auditing(federation, auditor).tick(seen) is True
 
 
+class LateArchive(Archive):
+    """An archive that has nothing for a while."""
+
+    is_empty = True
+
+    def fetch(self, digest, **options):
+        if self.is_empty:
+            raise ContentUnavailable(digest.hex(), "an empty archive")
+        return super().fetch(digest, **options)
+
+
+def test_audit__updates_come_later__are_looked_at_again_but_not_all_the_time(monkeypatch):
+    federation, seen = reach_audit(monkeypatch)
+    archive = LateArchive(federation.store)
+    auditing = make_auditing(federation, get_auditors(federation)[0], shared_archive=archive)
+    assert auditing.tick(seen) is False
+    archive.is_empty = False
+    assert auditing.tick(seen) is False
+    assert auditing.tick(replace(seen, now=seen.now + tags.RETRY)) is True
+
+
+def test_audit__draw_without_votes_in_between__the_one_before_is_looked_at(monkeypatch):
+    _, seen = reach_audit(monkeypatch)
+    newest = (seen.draw.draw.round, seen.draw.draw.attempt)
+    before = list_earlier_votes(seen.past, newest)
+    silent = replace(seen.past.rounds[FIRST], votes=())
+    assert before
+    known = {name: item for name, item in seen.past.rounds.items() if name == FIRST}
+    only = replace(
+        seen.past, rounds={**known, RoundId(2): replace(silent, opened=seen.live.opened)}
+    )
+    assert list_earlier_votes(only, (RoundId(3), 0)) == before
+
+
 def test_audit__chain_cannot_be_reached__is_tried_again(monkeypatch):
     federation, seen = reach_audit(monkeypatch)
     send, failures = federation.ledger.send, [AdapterError("no answer", is_retryable=True)]
