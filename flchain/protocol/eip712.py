@@ -112,12 +112,9 @@ def hash_record(key: Digest, phase: Phase, anchor: Digest, digest: Digest) -> Di
 def hash_masked_attestation(key: Digest, phase: Phase, anchor: Digest, bitmap: Bitmap) -> Digest:
     """Return what a validator signs in CHECK and ATTEST for a bundle of secure mode."""
     packed = b"".join(word.to_bytes(32, "big") for word in bitmap)
-    return Digest(
-        keccak(
-            keccak(text=MASKED_ATTESTATION)
-            + encode_abi(("bytes32", "uint8", "bytes32", "bytes32"), (key, phase, anchor, keccak(packed)))
-        )
-    )
+    types = ("bytes32", "uint8", "bytes32", "bytes32")
+    encoded = encode_abi(types, (key, phase, anchor, keccak(packed)))
+    return Digest(keccak(keccak(text=MASKED_ATTESTATION) + encoded))
 
 
 def hash_vote(key: Digest, attempt: int, vote: Vote) -> Digest:

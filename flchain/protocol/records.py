@@ -34,6 +34,7 @@ _NO_ROUND = RoundId(0)
 _INITIAL = Version(0)
 _NOTHING = Wei(0)
 _NO_BPS = Bps(0)
+_NO_TIME = Seconds(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +84,7 @@ class Task:
     """Each of the four stages of SEAT; zero where every active validator sits."""
     coordinate_bound: int
     """Largest absolute value of one integer coordinate of an update."""
-    finality_delay: Seconds = Seconds(0)
+    finality_delay: Seconds = _NO_TIME
     """Pause before SHARES, SUBMIT and UNMASK, in which a reorganisation shows; secure mode."""
     threshold: int = 0
     """Fewest agents who must release shares in UNMASK; zero in plain mode."""

@@ -69,7 +69,6 @@ class MaskedBook:
     """Places that paid the penalty of this round."""
     holders: list[Address] = field(default_factory=list)
     """Who has each place, for ever."""
-    offences: set[Digest] = field(default_factory=set)
     spent: int = 0
     revealed_version: Version = field(default=Version(0))
     revealed: int = 0

@@ -25,9 +25,9 @@ from flchain.protocol.events.masked import (
     EquivocationPunished,
     PhaseClosed,
     RecordPosted,
-    RecordVoided,
     RecordsAttested,
     RecordsRelayed,
+    RecordVoided,
 )
 from flchain.protocol.events.rewards import (
     ModelPublished,

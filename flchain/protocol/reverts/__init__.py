@@ -73,10 +73,10 @@ from flchain.protocol.reverts.masked import (
     NoRecords,
     NoSuchRecord,
     NotAccusable,
-    NotOpenYet,
-    NotRelayer,
     NothingMissed,
     NothingToRelay,
+    NotOpenYet,
+    NotRelayer,
     PlacesExhausted,
     PrivacyBudgetSpent,
     RecordIsSound,
@@ -135,6 +135,7 @@ from flchain.protocol.reverts.rounds import (
 )
 
 __all__ = [
+    "REVERTS",
     "AlreadyAccused",
     "AlreadyAttested",
     "AlreadyAudited",
@@ -217,7 +218,6 @@ __all__ = [
     "Panic",
     "PlacesExhausted",
     "PrivacyBudgetSpent",
-    "REVERTS",
     "RecordIsSound",
     "RecoveryNotDue",
     "Revert",

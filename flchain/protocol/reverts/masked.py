@@ -19,7 +19,9 @@ class NotOpenYet(Revert, says="the caller must wait: this opens at {opens_at}, i
     opens_at: Timestamp
 
 
-class NoRecords(Revert, says="{phase.name} is no phase for this call; the caller must name another"):
+class NoRecords(
+    Revert, says="{phase.name} is no phase for this call; the caller must name another"
+):
     """A call names a phase that has no such step."""
 
     phase: Phase
