@@ -64,7 +64,7 @@ def process_punish_complaint(state: State, _env: Env, call: PunishComplaint) -> 
     """Burn the penalty of who accused a sender that the validators kept."""
     masked = verify_masked_round(state, call.task_id, call.round)
     has_failed = (
-        masked.closed > Phase.CHECK
+        masked.closed >= Phase.CHECK
         and (call.accuser, call.accused) in masked.complaints
         and call.accused in masked.get_set(Phase.CHECK)
     )
