@@ -16,6 +16,12 @@ import {Nonces} from "@openzeppelin/contracts/utils/Nonces.sol";
 contract AgentRegistry is IAgentRegistry, Signed, Nonces {
     using SafeERC20 for IERC20;
 
+    /// @dev Who registered a keys digest, and whether with a proof of possession.
+    struct Holder {
+        address agent;
+        bool isProven;
+    }
+
     /// @dev A key that a guardian has announced.
     struct Recovery {
         bytes32 keysDigest;
@@ -28,8 +34,6 @@ contract AgentRegistry is IAgentRegistry, Signed, Nonces {
     address public constant BURN_ADDRESS = 0x000000000000000000000000000000000000dEaD;
     uint8 private constant ALL_ROLES = 7;
     uint32 private constant ACTIVATION_EPOCHS = 2;
-    uint256 private constant USED = 1;
-    uint256 private constant PROVEN = 2;
     /// @dev A silent seat costs this part of the stake that a validator needs.
     uint96 private constant SILENCE_DIVISOR = 100;
     /// @dev An offence costs this part of it, of which a part goes to who reports it.
@@ -60,7 +64,7 @@ contract AgentRegistry is IAgentRegistry, Signed, Nonces {
     /* STORAGE */
 
     mapping(address agent => Agent record) private _agents;
-    mapping(bytes32 keysDigest => uint256 use) private _keys;
+    mapping(bytes32 keysDigest => Holder) private _keys;
     /// @notice Return whether governance put an account on the allow-list.
     mapping(address agent => bool isAllowed) public isAllowed;
     /// @inheritdoc IAgentRegistry
@@ -211,12 +215,12 @@ contract AgentRegistry is IAgentRegistry, Signed, Nonces {
 
     /// @inheritdoc IAgentRegistry
     function register(uint8 roles, uint96 stake, bytes32 keysDigest) external {
-        _register(msg.sender, roles, stake, keysDigest, USED);
+        _register(msg.sender, roles, stake, keysDigest, false);
     }
 
     /// @inheritdoc IAgentRegistry
     function registerWithKey(uint8 roles, uint96 stake, VrfKey calldata key, VrfProof calldata proof) external {
-        _register(msg.sender, roles, stake, _proveKey(msg.sender, key, proof), PROVEN);
+        _register(msg.sender, roles, stake, _proveKey(msg.sender, key, proof), true);
     }
 
     /// @inheritdoc IAgentRegistry
@@ -239,7 +243,7 @@ contract AgentRegistry is IAgentRegistry, Signed, Nonces {
                 catch {}
             // solhint-enable no-empty-blocks
         }
-        _register(msg.sender, roles, stake, keysDigest, USED);
+        _register(msg.sender, roles, stake, keysDigest, false);
     }
 
     /// @inheritdoc IAgentRegistry
@@ -255,7 +259,7 @@ contract AgentRegistry is IAgentRegistry, Signed, Nonces {
         // A keys digest works once, so that the signature does too.
         bytes32 structHash = keccak256(abi.encode(REGISTRATION_TYPEHASH, roles, stake, keysDigest, deadline));
         _verifySignature(agent, structHash, signature);
-        _register(agent, roles, stake, keysDigest, USED);
+        _register(agent, roles, stake, keysDigest, false);
     }
 
     /// @inheritdoc IAgentRegistry
@@ -327,7 +331,8 @@ contract AgentRegistry is IAgentRegistry, Signed, Nonces {
     function getDrawKey(address agent) external view returns (bytes32 digest, uint96 stake) {
         Agent storage record = _agents[agent];
         (digest, stake) = (record.keysDigest, record.stake);
-        if (_keys[digest] != PROVEN) digest = 0;
+        Holder memory holder = _keys[digest];
+        if (!holder.isProven || holder.agent != agent) digest = 0;
     }
 
     /// @inheritdoc IAgentRegistry
@@ -373,18 +378,17 @@ contract AgentRegistry is IAgentRegistry, Signed, Nonces {
         TOKEN.safeTransferFrom(agent, address(this), amount);
     }
 
-    function _register(address agent, uint8 roles, uint96 stake, bytes32 keysDigest, uint256 use) internal {
+    function _register(address agent, uint8 roles, uint96 stake, bytes32 keysDigest, bool isProven) internal {
         Agent storage record = _agents[agent];
         if (record.roles != 0) revert AlreadyRegistered(agent);
         if (record.unbonding != 0) revert StillUnbonding(agent, record.unbondsAt);
         if (roles == 0 || roles > ALL_ROLES) revert InvalidRoles(roles);
         if (keysDigest == 0) revert InvalidKeys(keysDigest);
-        if (_keys[keysDigest] != 0) revert KeysUsed(keysDigest);
+        _takeKeys(agent, keysDigest, isProven);
         _verifyEntry(agent, roles, stake);
         uint32 activeFrom = uint32(block.timestamp / epochLength) + ACTIVATION_EPOCHS;
         (record.stake, record.activeFrom, record.roles) = (stake, activeFrom, roles);
         record.keysDigest = keysDigest;
-        _keys[keysDigest] = use;
         emit AgentRegistered(agent, roles, stake, activeFrom, keysDigest);
         if (stake != 0) TOKEN.safeTransferFrom(agent, address(this), stake);
     }
@@ -392,10 +396,17 @@ contract AgentRegistry is IAgentRegistry, Signed, Nonces {
     function _setKey(address agent, bytes32 digest) internal {
         Agent storage record = _agents[agent];
         if (record.roles == 0) revert NotRegistered(agent);
-        if (_keys[digest] != 0) revert KeysUsed(digest);
+        _takeKeys(agent, digest, true);
         record.keysDigest = digest;
-        _keys[digest] = PROVEN;
         emit KeyRotated(agent, digest);
+    }
+
+    /// @dev A digest works once. Without a proof it does not stop another, who proves to hold the key.
+    function _takeKeys(address agent, bytes32 digest, bool isProven) internal {
+        Holder memory holder = _keys[digest];
+        bool isSquatted = isProven && !holder.isProven && holder.agent != agent;
+        if (holder.agent != address(0) && !isSquatted) revert KeysUsed(digest);
+        _keys[digest] = Holder(agent, isProven);
     }
 
     function _setSuspended(address agent, bool suspended) internal {

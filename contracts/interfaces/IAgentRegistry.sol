@@ -53,7 +53,8 @@ interface IAgentRegistry {
     error InvalidAmount(uint96 amount);
     /// @notice Thrown when the keys digest is zero.
     error InvalidKeys(bytes32 keysDigest);
-    /// @notice Thrown when the keys digest was used before, by anybody.
+    /// @notice Thrown when the keys digest was registered before: by anybody or, where the key is proven, by the
+    /// identity itself or with a proof.
     error KeysUsed(bytes32 keysDigest);
     /// @notice Thrown when the identity must first leave its tasks.
     error StillEnrolled(address agent, uint16 duties);

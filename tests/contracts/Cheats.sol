@@ -11,6 +11,15 @@ interface Vm {
         address emitter;
     }
 
+    /// @notice What one call used.
+    struct Gas {
+        uint64 gasLimit;
+        uint64 gasTotalUsed;
+        uint64 gasMemoryUsed;
+        int64 gasRefunded;
+        uint64 gasRemaining;
+    }
+
     // Time and chain
 
     /// @notice Set `block.timestamp`.
@@ -54,6 +63,11 @@ interface Vm {
     function getNonce(address account) external view returns (uint64 nonce);
     /// @notice Give `account` a name in traces.
     function label(address account, string calldata name) external;
+
+    // Deployment
+
+    /// @notice Deploy what was compiled from `artifact` ("File.sol:Contract"), linked, as a creation of the caller.
+    function deployCode(string calldata artifact, bytes calldata arguments) external returns (address deployed);
 
     // Expectations
 
@@ -110,6 +124,8 @@ interface Vm {
 
     // Gas
 
+    /// @notice Return what the last call used.
+    function lastCallGas() external view returns (Gas memory gas);
     /// @notice Write the gas of the last call to the snapshots folder under the test contract's name.
     function snapshotGasLastCall(string calldata name) external returns (uint256 gasUsed);
     /// @notice Write the gas of the last call to the snapshots folder under `group`.
@@ -176,6 +192,11 @@ abstract contract Cheats {
         if (value >= low && value <= high) return value;
         uint256 size = high - low + 1;
         return size == 0 ? value : low + (value % size);
+    }
+
+    /// @notice Deploy a contract from its artifact, so that no test that uses it compiles it in.
+    function deploy(string memory name, bytes memory arguments) internal returns (address) {
+        return vm.deployCode(string.concat(name, ".sol:", name), arguments);
     }
 
     /// @notice Return an account, and its key, that are the same for the same name.

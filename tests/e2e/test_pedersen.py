@@ -38,7 +38,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = (
     "contracts/libraries/Pedersen.sol",
     "tests/contracts/Cheats.sol",
-    "tests/contracts/Pedersen.t.sol",
+    "tests/contracts/libraries/Pedersen.t.sol",
 )
 HARNESS = "0x00000000000000000000000000000000000ca11e"
 ADD, MULTIPLY = ("0x" + "00" * 19 + end for end in ("06", "07"))

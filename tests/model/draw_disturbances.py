@@ -220,7 +220,12 @@ def audit_vote(scene: Scene) -> Command | None:
     ]
     if not seated and scene.rng.random() < 0.9:
         return None
-    open_findings = [finding for finding in book.audits if is_open(scene, task_id, finding)]
+    newest = (book.draw.round, book.draw.attempt)
+    open_findings = [
+        finding
+        for finding, *draw in book.audits
+        if tuple(draw) == newest and is_open(scene, task_id, finding)
+    ]
     finding = scene.rng.choice([build_finding(scene, task_id), *open_findings * 4])
     sender = scene.rng.choice([*seated * 4, scene.pick_actor("v")])
     return sender, calls.AuditVote(task_id, finding)

@@ -2,16 +2,20 @@
 
 from flchain.protocol.types import ZERO_DIGEST, Digest, RoundId, TaskId, Wei
 from tests.model.actors import ETHER, FUNDS, Scene
+from tests.model.vrf_keys import derive_key, find_new_key
 
 MAX_UINT96 = Wei(2**96 - 1)
 
 
 def pick_digest(scene: Scene) -> Digest:
-    """Return a digest: new, zero, or one that was used before."""
+    """Return a digest: new, zero, one that was used before, or one that another may prove soon."""
     used = sorted(scene.state.keys)
     if used and scene.rng.random() < 0.4:
         return scene.rng.choice(used)
-    return scene.rng.choice([scene.draw_digest(), scene.draw_digest(), ZERO_DIGEST])
+    squatted = derive_key(*find_new_key(scene.state, scene.pick_actor()))[1]
+    announced = [pending.keys_digest for pending in scene.state.recoveries.values()]
+    new = [scene.draw_digest(), scene.draw_digest()]
+    return scene.rng.choice([*new, squatted, *announced[:1], ZERO_DIGEST])
 
 
 def pick_amount(scene: Scene) -> Wei:

@@ -36,9 +36,11 @@ def derive_key(name: str, number: int) -> tuple[SecretKey, Digest]:
 
 
 def find_new_key(state: State, actor: Address) -> tuple[str, int]:
-    """Return the first of an actor's keys that nobody has registered."""
+    """Return the first of an actor's keys that it may prove, also if another squats on it."""
     name, number = NAME_OF[actor], 0
-    while derive_key(name, number)[1] in state.keys:
+    while (holder := state.keys.get(derive_key(name, number)[1])) is not None:
+        if not holder.is_proven and holder.agent != actor:
+            break
         number += 1
     return name, number
 

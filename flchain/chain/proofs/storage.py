@@ -109,8 +109,9 @@ def _list_agents(state: State) -> Iterator[tuple[int, Slot]]:
     for account, agent in state.agents.items():
         words = _pack_record("AgentRegistry", "getAgent", agent)
         yield from _spread(locate(_AGENTS, account), words, f"agents[{account}]")
-    for digest, use in state.keys.items():
-        yield locate(_KEYS, digest), Slot(use, f"keys[{digest.hex()}]")
+    for digest, holder in state.keys.items():
+        (word,) = pack(("address", "bool"), (holder.agent, holder.is_proven))
+        yield locate(_KEYS, digest), Slot(word, f"keys[{digest.hex()}]")
     for account in state.allowed:
         yield locate(_ALLOWED, account), Slot(1, f"isAllowed[{account}]")
     for account, guardian in state.guardians.items():

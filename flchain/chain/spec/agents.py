@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from flchain.chain.spec import token
 from flchain.chain.spec.signatures import get_nonce, use_nonce, verify_deadline, verify_signed
-from flchain.chain.spec.state import Config, Env, KeyUse, State, compute_epoch
+from flchain.chain.spec.state import Config, Env, KeyHolder, State, compute_epoch
 from flchain.protocol.calls import (
     BeginUnbonding,
     BeginUnbondingWithSig,
@@ -87,7 +87,7 @@ def get_draw_key(state: State, address: Address) -> tuple[Digest, Wei]:
     The digest is zero where there is no such key.
     """
     record = get_agent(state, address)
-    is_proven = state.keys.get(record.keys_digest) == KeyUse.PROVEN
+    is_proven = state.keys.get(record.keys_digest) == KeyHolder(address, is_proven=True)
     return (record.keys_digest if is_proven else ZERO_DIGEST), record.stake
 
 
@@ -131,10 +131,25 @@ def verify_registered(state: State, address: Address) -> Agent:
     return record
 
 
-def verify_registration(state: State, agent: Address, call: Registration) -> None:
+def verify_keys(state: State, agent: Address, digest: Digest, *, is_proven: bool) -> None:
+    """Raise KeysUsed unless `agent` may register a digest: each works once, for ever.
+
+    Without a proof it does not stop another account, which proves to hold the key.
+    """
+    holder = state.keys.get(digest)
+    is_squatted = (
+        holder is not None and is_proven and not holder.is_proven and holder.agent != agent
+    )
+    if holder is not None and not is_squatted:
+        raise KeysUsed(digest)
+
+
+def verify_registration(
+    state: State, agent: Address, call: Registration, *, is_proven: bool = False
+) -> None:
     """Raise unless `agent` may register anew with these roles, stake and keys.
 
-    Keys are accepted once, for ever. Earlier stake must be withdrawn first.
+    Earlier stake must be withdrawn first.
     """
     record = get_agent(state, agent)
     if record.roles != 0:
@@ -145,8 +160,7 @@ def verify_registration(state: State, agent: Address, call: Registration) -> Non
         raise InvalidRoles(call.roles)
     if call.keys_digest == ZERO_DIGEST:
         raise InvalidKeys(call.keys_digest)
-    if call.keys_digest in state.keys:
-        raise KeysUsed(call.keys_digest)
+    verify_keys(state, agent, call.keys_digest, is_proven=is_proven)
     verify_entry(state, agent, call.roles, call.stake)
 
 
@@ -200,7 +214,7 @@ def verify_bond(state: State, agent: Address, amount: Wei) -> None:
 
 
 def register(
-    state: State, env: Env, agent: Address, call: Registration, use: KeyUse = KeyUse.USED
+    state: State, env: Env, agent: Address, call: Registration, *, is_proven: bool = False
 ) -> list[Event]:
     """Record a registration and pull its stake.
 
@@ -213,7 +227,7 @@ def register(
         roles=call.roles,
         keys_digest=call.keys_digest,
     )
-    state.keys[call.keys_digest] = use
+    state.keys[call.keys_digest] = KeyHolder(agent, is_proven)
     if call.stake != 0:
         token.pull(state, agent, state.config.addresses.agent_registry, call.stake)
     active_from = state.agents[agent].active_from

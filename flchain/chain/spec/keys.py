@@ -10,10 +10,11 @@ from flchain.chain.spec.agents import (
     get_agent,
     register,
     verify_deposit,
+    verify_keys,
     verify_registered,
     verify_registration,
 )
-from flchain.chain.spec.state import Env, KeyUse, Recovery, State
+from flchain.chain.spec.state import Env, KeyHolder, Recovery, State
 from flchain.crypto.vrf_hints import hash_key, verify_hinted
 from flchain.protocol.calls import (
     AnnounceRecovery,
@@ -26,7 +27,7 @@ from flchain.protocol.calls import (
 )
 from flchain.protocol.events import Event, GuardianSet, KeyRotated, RecoveryAnnounced
 from flchain.protocol.records import VrfKey, VrfProof
-from flchain.protocol.reverts import KeysUsed, NotGuardian, NothingAnnounced, RecoveryNotDue
+from flchain.protocol.reverts import NotGuardian, NothingAnnounced, RecoveryNotDue
 from flchain.protocol.sortition import possession_message
 from flchain.protocol.types import ZERO_ADDRESS, ZERO_DIGEST, Address, Digest, Timestamp
 
@@ -50,10 +51,9 @@ def verify_possession(state: State, agent: Address, key: VrfKey, proof: VrfProof
 
 
 def verify_key(state: State, agent: Address, digest: Digest) -> None:
-    """Raise unless a registered `agent` may get a key, which works once."""
+    """Raise unless a registered `agent` may get a key that it has proven."""
     verify_registered(state, agent)
-    if digest in state.keys:
-        raise KeysUsed(digest)
+    verify_keys(state, agent, digest, is_proven=True)
 
 
 def verify_recovery(state: State, env: Env, agent: Address) -> Digest:
@@ -69,7 +69,7 @@ def verify_recovery(state: State, env: Env, agent: Address) -> Digest:
 def set_key(state: State, agent: Address, digest: Digest) -> list[Event]:
     """Put a proven key into force."""
     state.agents[agent] = replace(get_agent(state, agent), keys_digest=digest)
-    state.keys[digest] = KeyUse.PROVEN
+    state.keys[digest] = KeyHolder(agent, is_proven=True)
     return [KeyRotated(agent, digest)]
 
 
@@ -77,9 +77,9 @@ def process_register_with_key(state: State, env: Env, call: RegisterWithKey) -> 
     """Register the sender with a VRF key, which it needs to be drawn into a committee."""
     digest = verify_possession(state, env.sender, call.key, call.proof)
     plain = Register(call.roles, call.stake, digest)
-    verify_registration(state, env.sender, plain)
+    verify_registration(state, env.sender, plain, is_proven=True)
     verify_deposit(state, env.sender, call.stake)
-    return register(state, env, env.sender, plain, KeyUse.PROVEN)
+    return register(state, env, env.sender, plain, is_proven=True)
 
 
 def process_rotate_key(state: State, env: Env, call: RotateKey) -> list[Event]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import IntEnum
 from typing import Any
 
 from flchain.chain.base import Addresses
@@ -86,11 +85,12 @@ class Env:
     get_block_hash: Callable[[int], Digest] = get_no_hash
 
 
-class KeyUse(IntEnum):
-    """What the registry knows of a keys digest: that it was used, or proven to be held."""
+@dataclass(frozen=True, slots=True)
+class KeyHolder:
+    """Who registered a keys digest, and whether with a proof of possession."""
 
-    USED = 1
-    PROVEN = 2
+    agent: Address
+    is_proven: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,7 @@ class State:
     """By (contract, account)."""
     agents: dict[Address, Agent] = field(default_factory=dict)
     allowed: set[Address] = field(default_factory=set)
-    keys: dict[Digest, KeyUse] = field(default_factory=dict)
+    keys: dict[Digest, KeyHolder] = field(default_factory=dict)
     """Every keys digest that anybody ever registered."""
     guardians: dict[Address, Address] = field(default_factory=dict)
     recoveries: dict[Address, Recovery] = field(default_factory=dict)

@@ -76,7 +76,10 @@ class InvalidKeys(Revert, says="the agent must give the digest of its keys docum
 
 
 class KeysUsed(Revert, says="the agent must make new keys: this digest was registered before"):
-    """The keys digest was used before, by anybody."""
+    """The keys digest was registered before.
+
+    What another registered without a proof does not count against a proven key.
+    """
 
     keys_digest: Digest
 

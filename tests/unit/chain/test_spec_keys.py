@@ -74,6 +74,34 @@ def test_register__plain_digest_of_a_key__cannot_be_drawn(stage):
     refuse(stage, "v1", calls.RotateKey(*proven), reverts.KeysUsed(digest))
 
 
+def squat(stage, secret, name="v2"):
+    """Register the digest of a key without a proof."""
+    stage.send(name, calls.Approve(stage.addresses.agent_registry, STAKE))
+    stage.send(name, calls.Register(1, STAKE, hash_secret(secret)))
+
+
+def test_register_with_key__squatted_digest__goes_to_who_proves_it(stage):
+    digest = hash_secret(FIRST)
+    squat(stage, FIRST)
+    register(stage)
+    assert get_draw_key(stage.state, V1) == (digest, STAKE)
+    assert get_draw_key(stage.state, ADDRESSES["v2"]) == (ZERO_DIGEST, STAKE)
+    used = reverts.KeysUsed(digest)
+    refuse(stage, "p1", calls.Register(1, STAKE, digest), used)
+    back = prove(stage, FIRST, ADDRESSES["v2"])
+    refuse(stage, "v2", calls.RotateKey(*back), used)
+
+
+def test_recovery__announced_digest_squatted__is_put_into_force(stage):
+    register(stage)
+    stage.send("v1", calls.SetGuardian(GUARDIAN))
+    announce(stage)
+    squat(stage, SECOND)
+    stage.time += NETWORK.unbonding_period
+    stage.send("stranger", calls.ExecuteRecovery(V1))
+    assert get_draw_key(stage.state, V1)[0] == hash_secret(SECOND)
+
+
 def test_register_with_key__proof_of_another_account__is_refused_first(stage):
     key, proof = prove(stage, FIRST, ADDRESSES["v2"])
     with pytest.raises(reverts.VrfProofInvalid):

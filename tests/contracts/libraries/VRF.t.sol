@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {VRF, VrfFault, VrfKey, VrfProof} from "../../contracts/libraries/VRF.sol";
-import {Cheats} from "./Cheats.sol";
-import {Prover} from "./Prover.sol";
+import {VRF, VrfFault, VrfKey, VrfProof} from "../../../contracts/libraries/VRF.sol";
+import {Cheats} from "../Cheats.sol";
+import {IProver} from "../IProver.sol";
 
 /// @notice The library behind calls, as a contract would use it.
 contract Verifier {
@@ -90,7 +90,7 @@ contract VRFTest is Cheats {
 
     /// @dev Outputs are unique, whatever the nonce.
     function test_prover__vector__gives_a_valid_proof_of_the_same_output() external {
-        Prover prover = new Prover();
+        IProver prover = IProver(deploy("Prover", ""));
         for (uint256 i = 0; i < VALID; ++i) {
             string memory place = string.concat(".valid[", vm.toString(i), "]");
             uint256 secret = uint256(vm.parseJsonBytes32(_vectors, string.concat(place, ".secret_key")));

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {IAgentRegistry} from "../../contracts/interfaces/IAgentRegistry.sol";
-import {IModelRegistry} from "../../contracts/interfaces/IModelRegistry.sol";
-import {IRewardDistributor} from "../../contracts/interfaces/IRewardDistributor.sol";
-import {IRoundManager} from "../../contracts/interfaces/IRoundManager.sol";
-import {ITasks} from "../../contracts/interfaces/ITasks.sol";
-import {Ballot, Content, Outcome, Phase, Reason, Submissions, Verdict, Vote} from "../../contracts/types/Types.sol";
+import {IAgentRegistry} from "../../../contracts/interfaces/IAgentRegistry.sol";
+import {IModelRegistry} from "../../../contracts/interfaces/IModelRegistry.sol";
+import {IRewardDistributor} from "../../../contracts/interfaces/IRewardDistributor.sol";
+import {IRoundManager} from "../../../contracts/interfaces/IRoundManager.sol";
+import {ITasks} from "../../../contracts/interfaces/ITasks.sol";
+import {Ballot, Content, Outcome, Phase, Reason, Submissions, Verdict, Vote} from "../../../contracts/types/Types.sol";
 import {Suite} from "./Suite.sol";
 
 /// @notice Whole rounds, one for each way in which they end, and what must not pass from one to the next.

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {Attestations} from "../../contracts/libraries/Attestations.sol";
-import {BallotWord, Ballots} from "../../contracts/libraries/Ballots.sol";
-import {Commitment, Commitments} from "../../contracts/libraries/Commitments.sol";
-import {Digests} from "../../contracts/libraries/Digests.sol";
-import {Populations} from "../../contracts/libraries/Populations.sol";
-import {Seats} from "../../contracts/libraries/Seats.sol";
-import {Decision, Tallies} from "../../contracts/libraries/Tallies.sol";
-import {Ballot, Population, Verdict, Vote} from "../../contracts/types/Types.sol";
-import {Cheats} from "./Cheats.sol";
+import {Attestations} from "../../../contracts/libraries/Attestations.sol";
+import {BallotWord, Ballots} from "../../../contracts/libraries/Ballots.sol";
+import {Commitment, Commitments} from "../../../contracts/libraries/Commitments.sol";
+import {Digests} from "../../../contracts/libraries/Digests.sol";
+import {Populations} from "../../../contracts/libraries/Populations.sol";
+import {Seats} from "../../../contracts/libraries/Seats.sol";
+import {Decision, Tallies} from "../../../contracts/libraries/Tallies.sol";
+import {Ballot, Population, Verdict, Vote} from "../../../contracts/types/Types.sol";
+import {Cheats} from "../Cheats.sol";
 
 /// @notice Votes as a plain list of counts: the reference that the packed ballot is compared with.
 /// @param wrong Votes per objection.

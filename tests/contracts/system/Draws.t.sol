@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {IRoundManager} from "../../contracts/interfaces/IRoundManager.sol";
-import {Committees} from "../../contracts/libraries/Committees.sol";
-import {VRF} from "../../contracts/libraries/VRF.sol";
-import {Draw, DrawKey, Outcome, Phase, SeatProof, Verdict, Vote} from "../../contracts/types/Types.sol";
+import {IRoundManager} from "../../../contracts/interfaces/IRoundManager.sol";
+import {Committees} from "../../../contracts/libraries/Committees.sol";
+import {VRF} from "../../../contracts/libraries/VRF.sol";
+import {Draw, DrawKey, Outcome, Phase, SeatProof, Verdict, Vote} from "../../../contracts/types/Types.sol";
 import {DrawSuite} from "./DrawSuite.sol";
 
 /// @notice SEAT with real proofs: seeds, stages, and who comes onto the list.

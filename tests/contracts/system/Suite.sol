@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {AgentRegistry} from "../../contracts/AgentRegistry.sol";
-import {ModelRegistry} from "../../contracts/ModelRegistry.sol";
-import {RewardDistributor} from "../../contracts/RewardDistributor.sol";
-import {RoundManager} from "../../contracts/RoundManager.sol";
-import {IRoundManager} from "../../contracts/interfaces/IRoundManager.sol";
-import {ISeedSource} from "../../contracts/interfaces/ISeedSource.sol";
-import {ChainSeeds} from "../../contracts/seeds/ChainSeeds.sol";
-import {LocalToken} from "../../contracts/token/LocalToken.sol";
-import {Content, Mode, Outcome, Phase, Reason, Task, Verdict, Vote} from "../../contracts/types/Types.sol";
-import {Cheats} from "./Cheats.sol";
+import {IModelRegistry} from "../../../contracts/interfaces/IModelRegistry.sol";
+import {IRewardDistributor} from "../../../contracts/interfaces/IRewardDistributor.sol";
+import {IRoundManager} from "../../../contracts/interfaces/IRoundManager.sol";
+import {ISeedSource} from "../../../contracts/interfaces/ISeedSource.sol";
+import {Content, Mode, Outcome, Phase, Reason, Task, Verdict, Vote} from "../../../contracts/types/Types.sol";
+import {Cheats} from "../Cheats.sol";
+import {IManager, IRegistry} from "./System.sol";
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 
 /// @notice Deploys all contracts and a task with members, and drives its rounds.
 abstract contract Suite is Cheats {
@@ -27,11 +25,11 @@ abstract contract Suite is Cheats {
     bytes32 internal constant VERSION_0 = keccak256("version 0");
     address internal constant BURNED = 0x000000000000000000000000000000000000dEaD;
 
-    LocalToken internal token;
-    AgentRegistry internal registry;
-    ModelRegistry internal models;
-    RewardDistributor internal rewards;
-    RoundManager internal manager;
+    IERC20 internal token;
+    IRegistry internal registry;
+    IModelRegistry internal models;
+    IRewardDistributor internal rewards;
+    IManager internal manager;
     ISeedSource internal seeds;
 
     uint64 internal taskId;
@@ -45,20 +43,32 @@ abstract contract Suite is Cheats {
     /// @notice Deploy everything, with this contract as governance, sponsor and holder of all tokens.
     function deploySuite() internal {
         vm.warp(1_000_000);
-        token = new LocalToken(1_000_000_000 ether);
+        token = IERC20(deploy("LocalToken", abi.encode(1_000_000_000 ether)));
         address predicted = _predictAddress(vm.getNonce(address(this)) + 4);
         uint96[3] memory stakes = [uint96(10 ether), 20 ether, 30 ether];
-        registry = new AgentRegistry(token, predicted, address(this), EPOCH, UNBONDING, stakes);
-        models = new ModelRegistry(predicted);
-        rewards = new RewardDistributor(token, predicted);
+        registry = deployRegistry(token, predicted, EPOCH, UNBONDING, stakes);
+        models = IModelRegistry(deploy("ModelRegistry", abi.encode(predicted)));
+        rewards = IRewardDistributor(deploy("RewardDistributor", abi.encode(token, predicted)));
         seeds = deploySeeds(IRoundManager(predicted));
-        manager = new RoundManager(registry, models, rewards, seeds);
+        manager = IManager(deploy("RoundManager", abi.encode(registry, models, rewards, seeds)));
         assertEq(address(manager), predicted, "predicted address");
+    }
+
+    /// @notice Deploy a registry with this contract as governance.
+    function deployRegistry(
+        IERC20 stakeToken,
+        address roundManager,
+        uint32 epoch,
+        uint40 unbonding,
+        uint96[3] memory stakes
+    ) internal returns (IRegistry) {
+        bytes memory arguments = abi.encode(stakeToken, roundManager, address(this), epoch, unbonding, stakes);
+        return IRegistry(deploy("AgentRegistry", arguments));
     }
 
     /// @notice Deploy where seeds come from, in one creation.
     function deploySeeds(IRoundManager predicted) internal virtual returns (ISeedSource) {
-        return new ChainSeeds(predicted, EPOCH);
+        return ISeedSource(deploy("ChainSeeds", abi.encode(predicted, EPOCH)));
     }
 
     /// @notice Register a holder of tokens under one role.

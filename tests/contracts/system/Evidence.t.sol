@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {IRoundManager} from "../../contracts/interfaces/IRoundManager.sol";
-import {Agent, Audit, Outcome, SignedVote, Verdict, Vote} from "../../contracts/types/Types.sol";
+import {IRoundManager} from "../../../contracts/interfaces/IRoundManager.sol";
+import {Agent, Audit, Outcome, SignedVote, Verdict, Vote} from "../../../contracts/types/Types.sol";
 import {DrawSuite} from "./DrawSuite.sol";
 
 /// @notice Double votes and audits of earlier votes: what they cost, and who may say so.
@@ -80,10 +80,11 @@ contract EvidenceTest is DrawSuite {
         manager.reportDoubleVote(taskId, 1, 0, first, second);
     }
 
-    function test_double_vote__of_an_agent__is_none() external {
+    function test_double_vote__of_who_never_enrolled__is_none() external {
         openSeat();
-        (SignedVote memory first, SignedVote memory second) = _pair(agents[0], 0);
-        vm.expectRevert(abi.encodeWithSelector(IRoundManager.NotEntitled.selector, agents[0]));
+        address stranger = makeHolder("stranger");
+        (SignedVote memory first, SignedVote memory second) = _pair(stranger, 0);
+        vm.expectRevert(abi.encodeWithSelector(IRoundManager.NotEntitled.selector, stranger));
         manager.reportDoubleVote(taskId, 1, 0, first, second);
     }
 
@@ -195,6 +196,15 @@ contract EvidenceTest is DrawSuite {
         this.auditFrom(auditor, finding);
     }
 
+    /// @dev A place on the list may still be lost.
+    function test_audit__while_seats_are_drawn__is_refused() external {
+        (, Audit memory finding) = _openAudit();
+        vm.warp(drawOf().seededAt);
+        address auditor = _findSeated();
+        vm.expectRevert(abi.encodeWithSelector(IRoundManager.NotEntitled.selector, auditor));
+        this.auditFrom(auditor, finding);
+    }
+
     function test_audit__where_everybody_sits__is_refused() external {
         openDrawnVote("first");
         voteSeated(0, 10, Verdict.Approve);
@@ -230,6 +240,7 @@ contract EvidenceTest is DrawSuite {
         }
         openSeeded(seed);
         sendAll(0, 10);
+        vm.warp(manager.getBallot(taskId).openedAt);
     }
 
     function _isChosen(Audit memory finding) private view returns (bool) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {Electorate, Sortition} from "../../contracts/libraries/Sortition.sol";
-import {Cheats} from "./Cheats.sol";
+import {Electorate, Sortition} from "../../../contracts/libraries/Sortition.sol";
+import {Cheats} from "../Cheats.sol";
 
 /// @notice Sortition against the Python implementation and its own rules.
 contract SortitionTest is Cheats {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {IRewardDistributor} from "../../contracts/interfaces/IRewardDistributor.sol";
-import {Agent, Ballot, Outcome, Phase, Round, Task} from "../../contracts/types/Types.sol";
+import {IRewardDistributor} from "../../../contracts/interfaces/IRewardDistributor.sol";
+import {Agent, Ballot, Outcome, Phase, Round, Task} from "../../../contracts/types/Types.sol";
 import {Suite} from "./Suite.sol";
 
 /// @notice Plain bookkeeping beside the contracts, filled from calls that succeeded, and the comparison of the two.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {IRoundManager} from "../../contracts/interfaces/IRoundManager.sol";
-import {Ballot, SeatProof} from "../../contracts/types/Types.sol";
+import {IRoundManager} from "../../../contracts/interfaces/IRoundManager.sol";
+import {Ballot, SeatProof} from "../../../contracts/types/Types.sol";
 import {DrawSuite} from "./DrawSuite.sol";
 
 /// @notice A list that overflows: more validators than it has room for, one seat each.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {G1Point, Pedersen} from "../../contracts/libraries/Pedersen.sol";
-import {Cheats} from "./Cheats.sol";
+import {G1Point, Pedersen} from "../../../contracts/libraries/Pedersen.sol";
+import {Cheats} from "../Cheats.sol";
 
 /// @notice The cheat codes that put another answer in place of a precompile's.
 interface Mocks {

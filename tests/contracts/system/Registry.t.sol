@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {AgentRegistry} from "../../contracts/AgentRegistry.sol";
-import {IAgentRegistry} from "../../contracts/interfaces/IAgentRegistry.sol";
-import {VRF, VrfKey, VrfProof} from "../../contracts/libraries/VRF.sol";
-import {Agent} from "../../contracts/types/Types.sol";
+import {IAgentRegistry} from "../../../contracts/interfaces/IAgentRegistry.sol";
+import {VRF, VrfKey, VrfProof} from "../../../contracts/libraries/VRF.sol";
+import {Agent} from "../../../contracts/types/Types.sol";
 import {DrawSuite} from "./DrawSuite.sol";
+import {IRegistry} from "./System.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 
 /// @notice VRF keys, guardians and fines in the registry.
@@ -51,6 +51,47 @@ contract RegistryTest is DrawSuite {
         vm.expectRevert(abi.encodeWithSelector(IAgentRegistry.KeysUsed.selector, _digest(secret)));
         vm.prank(account);
         registry.registerWithKey(VALIDATOR, STAKE, key, proof);
+    }
+
+    /// @dev A stranger sees the owner's call coming and registers its digest first.
+    function test_register_with_key__squatted_digest__goes_to_who_proves_it() external {
+        address account = makeHolder("newcomer");
+        address squatter = _squat(5);
+        (VrfKey memory key, VrfProof memory proof) = provePossession(account, 5);
+        vm.prank(account);
+        registry.registerWithKey(VALIDATOR, STAKE, key, proof);
+        (bytes32 digest,) = registry.getDrawKey(account);
+        assertEq(digest, _digest(5), "key");
+        (bytes32 none,) = registry.getDrawKey(squatter);
+        assertEq(none, 0, "the squatter has none");
+        address third = makeHolder("third");
+        vm.expectRevert(abi.encodeWithSelector(IAgentRegistry.KeysUsed.selector, digest));
+        vm.prank(third);
+        registry.register(AGENT, STAKE, digest);
+        (key, proof) = provePossession(squatter, 5);
+        vm.expectRevert(abi.encodeWithSelector(IAgentRegistry.KeysUsed.selector, digest));
+        vm.prank(squatter);
+        registry.rotateKey(key, proof);
+    }
+
+    function test_rotate_key__squatted_digest__goes_to_who_proves_it() external {
+        _squat(5);
+        (VrfKey memory key, VrfProof memory proof) = provePossession(_owner, 5);
+        vm.prank(_owner);
+        registry.rotateKey(key, proof);
+        (bytes32 digest,) = registry.getDrawKey(_owner);
+        assertEq(digest, _digest(5), "key");
+    }
+
+    /// @dev A digest must stand in for a nonce: an account's own works once, proven or not.
+    function test_rotate_key__own_digest_without_a_proof__is_used() external {
+        address account = _squat(5);
+        (VrfKey memory key, VrfProof memory proof) = provePossession(account, 5);
+        vm.expectRevert(abi.encodeWithSelector(IAgentRegistry.KeysUsed.selector, _digest(5)));
+        vm.prank(account);
+        registry.rotateKey(key, proof);
+        (bytes32 digest,) = registry.getDrawKey(account);
+        assertEq(digest, 0, "no key");
     }
 
     function test_rotate_key__new_key__keeps_identity_stake_and_duties() external {
@@ -188,7 +229,7 @@ contract RegistryTest is DrawSuite {
 
     /// @dev A needed stake of 2,005 makes every division round: 20 for silence, 1,002 and a bounty of 100.
     function test_fines__odd_amounts__round_down_and_are_all_paid() external {
-        (AgentRegistry fined, address account) = _deployFined(3000);
+        (IRegistry fined, address account) = _deployFined(3000);
         fined.punishSilence(account);
         assertEq(fined.getAgent(account).stake, 2980, "silence");
         assertEq(token.balanceOf(BURNED), 20, "burned");
@@ -209,7 +250,7 @@ contract RegistryTest is DrawSuite {
     }
 
     function test_fines__locked_stake__is_not_touched() external {
-        (AgentRegistry fined, address account) = _deployFined(3000);
+        (IRegistry fined, address account) = _deployFined(3000);
         fined.lockBond(account, 2990);
         fined.punishSilence(account);
         assertEq(fined.getAgent(account).stake, 2990, "ten were free");
@@ -220,7 +261,7 @@ contract RegistryTest is DrawSuite {
     }
 
     function test_fines__token_refuses__stake_is_gone_all_the_same() external {
-        (AgentRegistry fined, address account) = _deployFined(3000);
+        (IRegistry fined, address account) = _deployFined(3000);
         vm.etch(address(token), hex"60006000fd");
         fined.punishSilence(account);
         fined.punishOffence(account, THIEF);
@@ -229,7 +270,7 @@ contract RegistryTest is DrawSuite {
 
     function test_fines__no_token__an_offence_suspends_and_silence_costs_nothing() external {
         uint96[3] memory stakes = [uint96(10), 2005, 30];
-        AgentRegistry closed = new AgentRegistry(IERC20(address(0)), address(this), address(this), 10, 100, stakes);
+        IRegistry closed = deployRegistry(IERC20(address(0)), address(this), 10, 100, stakes);
         closed.setAllowed(_owner, true);
         vm.prank(_owner);
         closed.register(VALIDATOR, 0, "keys");
@@ -243,14 +284,23 @@ contract RegistryTest is DrawSuite {
 
     /* INTERNAL */
 
-    function _deployFined(uint96 stake) private returns (AgentRegistry fined, address account) {
+    function _deployFined(uint96 stake) private returns (IRegistry fined, address account) {
         uint96[3] memory stakes = [uint96(10), 2005, 30];
-        fined = new AgentRegistry(token, address(this), address(this), 10, 100, stakes);
+        fined = deployRegistry(token, address(this), 10, 100, stakes);
         account = makeHolder("fined");
         vm.startPrank(account);
         token.approve(address(fined), stake);
         fined.register(VALIDATOR, stake, "fined");
         vm.stopPrank();
+    }
+
+    /// @dev An agent whose keys digest is that of a VRF key, registered without a proof.
+    function _squat(uint256 secret) private returns (address squatter) {
+        squatter = makeHolder("squatter");
+        prover.load(secret);
+        bytes32 digest = _digest(secret);
+        vm.prank(squatter);
+        registry.register(AGENT, STAKE, digest);
     }
 
     function _name(address guardian) private {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {IAgentRegistry} from "../../contracts/interfaces/IAgentRegistry.sol";
-import {IRewardDistributor} from "../../contracts/interfaces/IRewardDistributor.sol";
-import {IRoundManager} from "../../contracts/interfaces/IRoundManager.sol";
-import {ITasks} from "../../contracts/interfaces/ITasks.sol";
-import {Ballot, Content, Outcome, Phase, Verdict, Vote} from "../../contracts/types/Types.sol";
+import {IAgentRegistry} from "../../../contracts/interfaces/IAgentRegistry.sol";
+import {IRewardDistributor} from "../../../contracts/interfaces/IRewardDistributor.sol";
+import {IRoundManager} from "../../../contracts/interfaces/IRoundManager.sol";
+import {ITasks} from "../../../contracts/interfaces/ITasks.sol";
+import {Ballot, Content, Outcome, Phase, Verdict, Vote} from "../../../contracts/types/Types.sol";
 import {Shadow} from "./Shadow.sol";
 
 /// @notice Makes bounded random calls and predicts from plain bookkeeping whether each succeeds.

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {IRoundManager} from "../../contracts/interfaces/IRoundManager.sol";
-import {ISeedSource} from "../../contracts/interfaces/ISeedSource.sol";
-import {VrfKey, VrfProof} from "../../contracts/libraries/VRF.sol";
-import {ChainSeeds} from "../../contracts/seeds/ChainSeeds.sol";
-import {Audit, SignedVote, Verdict} from "../../contracts/types/Types.sol";
+import {IRoundManager} from "../../../contracts/interfaces/IRoundManager.sol";
+import {ISeedSource} from "../../../contracts/interfaces/ISeedSource.sol";
+import {ITasks} from "../../../contracts/interfaces/ITasks.sol";
+import {VrfKey, VrfProof} from "../../../contracts/libraries/VRF.sol";
+import {Audit, SignedVote, Verdict} from "../../../contracts/types/Types.sol";
 import {DrawSuite} from "./DrawSuite.sol";
+import {IChainSeeds} from "./System.sol";
 
 /// @notice What must not work, and does.
 contract AttacksTest is DrawSuite {
@@ -21,6 +22,7 @@ contract AttacksTest is DrawSuite {
         proposeAs(proposers[0], makeContent(1));
         vm.startPrank(address(0xBAD));
         for (uint256 i = 4; i < 10; ++i) {
+            vm.expectRevert(abi.encodeWithSelector(ITasks.NothingToRefresh.selector, validators[i]));
             manager.refreshDrawKey(taskId, validators[i]);
         }
         vm.stopPrank();
@@ -63,6 +65,7 @@ contract AttacksTest is DrawSuite {
             while (!_isPicked(seed, finding)) seed = keccak256(abi.encode(seed));
             fixSeed(seed);
             sendAll(0, 10);
+            vm.warp(manager.getBallot(taskId).openedAt);
             for (uint256 i = 0; i < 4; ++i) {
                 if ((done >> i) & 1 != 0 || seatsOf(validators[i]) != 2) continue;
                 // One auditor in each draw: never more than two of nine seats.
@@ -71,7 +74,6 @@ contract AttacksTest is DrawSuite {
                 done |= 1 << i;
                 break;
             }
-            vm.warp(manager.getBallot(taskId).openedAt);
             voteSeated(0, 10, Verdict.Approve);
             manager.settle(taskId);
         }
@@ -107,11 +109,11 @@ contract BeaconAttackTest is DrawSuite {
     }
 
     function deploySeeds(IRoundManager predicted) internal override returns (ISeedSource) {
-        return new ChainSeeds(predicted, EPOCH);
+        return ISeedSource(deploy("ChainSeeds", abi.encode(predicted, EPOCH)));
     }
 
     function test_attack__leader_changes_its_key_after_the_pinned_block__is_refused() external {
-        ChainSeeds chain = ChainSeeds(address(seeds));
+        IChainSeeds chain = IChainSeeds(address(seeds));
         openSeat();
         vm.roll(vm.getBlockNumber() + 2);
         vm.setBlockhash(drawOf().pinnedBlock, "first hash");

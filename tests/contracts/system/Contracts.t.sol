@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {AgentRegistry} from "../../contracts/AgentRegistry.sol";
-import {IAgentRegistry} from "../../contracts/interfaces/IAgentRegistry.sol";
-import {IRewardDistributor} from "../../contracts/interfaces/IRewardDistributor.sol";
-import {IRoundManager} from "../../contracts/interfaces/IRoundManager.sol";
-import {ISigned} from "../../contracts/interfaces/ISigned.sol";
-import {ITasks} from "../../contracts/interfaces/ITasks.sol";
+import {IAgentRegistry} from "../../../contracts/interfaces/IAgentRegistry.sol";
+import {IRewardDistributor} from "../../../contracts/interfaces/IRewardDistributor.sol";
+import {IRoundManager} from "../../../contracts/interfaces/IRoundManager.sol";
+import {ISigned} from "../../../contracts/interfaces/ISigned.sol";
+import {ITasks} from "../../../contracts/interfaces/ITasks.sol";
 import {
     Agent,
     Ballot,
@@ -19,8 +18,9 @@ import {
     TaskStatus,
     Verdict,
     Vote
-} from "../../contracts/types/Types.sol";
+} from "../../../contracts/types/Types.sol";
 import {Suite} from "./Suite.sol";
+import {IRegistry} from "./System.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 
 /// @notice Signed twins, task parameters, registries without a token, and where values lie in storage.
@@ -285,7 +285,7 @@ contract ContractsTest is Suite {
 
     function test_allow_list__no_token__registers_those_on_it_without_stake() external {
         uint96[3] memory stakes = [uint96(10 ether), 20 ether, 30 ether];
-        AgentRegistry closed = new AgentRegistry(IERC20(address(0)), address(this), address(this), 10, 100, stakes);
+        IRegistry closed = deployRegistry(IERC20(address(0)), address(this), 10, 100, stakes);
         address account = agents[0];
         vm.prank(account);
         vm.expectRevert(abi.encodeWithSelector(IAgentRegistry.NotAllowed.selector, account));

@@ -1,47 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {IRoundManager} from "../../contracts/interfaces/IRoundManager.sol";
-import {ISeedSource} from "../../contracts/interfaces/ISeedSource.sol";
-import {Sortition} from "../../contracts/libraries/Sortition.sol";
-import {VRF, VrfKey, VrfProof} from "../../contracts/libraries/VRF.sol";
-import {BlockSeeds} from "../../contracts/seeds/BlockSeeds.sol";
-import {ChainSeeds} from "../../contracts/seeds/ChainSeeds.sol";
-import {Draw, Phase, Verdict} from "../../contracts/types/Types.sol";
-import {Cheats} from "./Cheats.sol";
+import {IRoundManager} from "../../../contracts/interfaces/IRoundManager.sol";
+import {ISeedSource} from "../../../contracts/interfaces/ISeedSource.sol";
+import {Sortition} from "../../../contracts/libraries/Sortition.sol";
+import {VRF, VrfKey, VrfProof} from "../../../contracts/libraries/VRF.sol";
+import {Draw, Phase, Verdict} from "../../../contracts/types/Types.sol";
+import {Cheats} from "../Cheats.sol";
 import {DrawSuite} from "./DrawSuite.sol";
+import {IBlockSeeds, IChainSeeds} from "./System.sol";
 
 /// @notice Seeds from a chain of beacons, with real draws before and after.
 contract ChainSeedsTest is DrawSuite {
-    ChainSeeds private _chain;
+    IChainSeeds private _chain;
     bytes32 private _last;
 
     function setUp() external {
         vm.roll(1000);
         deployDrawn(9, 10);
-        _chain = ChainSeeds(address(seeds));
+        _chain = IChainSeeds(address(seeds));
     }
 
     function deploySeeds(IRoundManager predicted) internal override returns (ISeedSource) {
-        return new ChainSeeds(predicted, EPOCH);
+        return ISeedSource(deploy("ChainSeeds", abi.encode(predicted, EPOCH)));
     }
 
     function test_start__first_draw__takes_the_pinned_blocks_hash() external {
-        vm.expectRevert(abi.encodeWithSelector(ChainSeeds.SeedIsFixed.selector, 0));
+        vm.expectRevert(abi.encodeWithSelector(IChainSeeds.SeedIsFixed.selector, 0));
         _chain.start(taskId);
         openSeat();
         uint40 pinned = drawOf().pinnedBlock;
-        vm.expectRevert(abi.encodeWithSelector(ChainSeeds.NoBlockHash.selector, pinned));
+        vm.expectRevert(abi.encodeWithSelector(IChainSeeds.NoBlockHash.selector, pinned));
         _chain.start(taskId);
         _mine("hash");
         bytes32 expected = keccak256(abi.encode("flchain.seed.v1.start", _key(), bytes32(0), bytes32("hash")));
         (VrfKey memory key, VrfProof memory proof) = prover.prove(secretOf(validators[0]), "message");
-        vm.expectRevert(abi.encodeWithSelector(ChainSeeds.UnknownBeacon.selector, 0));
+        vm.expectRevert(abi.encodeWithSelector(IChainSeeds.UnknownBeacon.selector, 0));
         _chain.reveal(taskId, 0, key, proof);
         vm.expectEmit(address(_chain));
-        emit ChainSeeds.SeedFixed(taskId, 1, 0, 0, expected);
+        emit IChainSeeds.SeedFixed(taskId, 1, 0, 0, expected);
         _chain.start(taskId);
-        vm.expectRevert(abi.encodeWithSelector(ChainSeeds.SeedIsFixed.selector, expected));
+        vm.expectRevert(abi.encodeWithSelector(IChainSeeds.SeedIsFixed.selector, expected));
         _chain.start(taskId);
         manager.openSeats(taskId, 1);
         (, bytes32 seed,,) = manager.getDraw(taskId);
@@ -52,7 +51,7 @@ contract ChainSeedsTest is DrawSuite {
         openSeat();
         uint40 pinned = drawOf().pinnedBlock;
         vm.roll(pinned + 257);
-        vm.expectRevert(abi.encodeWithSelector(ChainSeeds.NoBlockHash.selector, pinned));
+        vm.expectRevert(abi.encodeWithSelector(IChainSeeds.NoBlockHash.selector, pinned));
         _chain.start(taskId);
         advance(3 * WINDOW);
         manager.openSeats(taskId, 1);
@@ -63,14 +62,14 @@ contract ChainSeedsTest is DrawSuite {
         _openSecond();
         address leader = _leader(0);
         (VrfKey memory key, VrfProof memory proof) = _prove(leader);
-        vm.expectRevert(abi.encodeWithSelector(ChainSeeds.UnknownBeacon.selector, 0));
+        vm.expectRevert(abi.encodeWithSelector(IChainSeeds.UnknownBeacon.selector, 0));
         _chain.start(taskId);
-        vm.expectRevert(abi.encodeWithSelector(ChainSeeds.NotYourTurn.selector, 1));
+        vm.expectRevert(abi.encodeWithSelector(IChainSeeds.NotYourTurn.selector, 1));
         _chain.reveal(taskId, 1, key, proof);
-        vm.expectRevert(abi.encodeWithSelector(ChainSeeds.NotYourTurn.selector, 3));
+        vm.expectRevert(abi.encodeWithSelector(IChainSeeds.NotYourTurn.selector, 3));
         _chain.reveal(taskId, 3, key, proof);
         (VrfKey memory otherKey, VrfProof memory otherProof) = _prove(_leader(1));
-        vm.expectRevert(abi.encodeWithSelector(ChainSeeds.UnknownBeacon.selector, 0));
+        vm.expectRevert(abi.encodeWithSelector(IChainSeeds.UnknownBeacon.selector, 0));
         _chain.reveal(taskId, 0, otherKey, otherProof);
         (, VrfProof memory wrong) = prover.prove(secretOf(leader), "another message");
         vm.expectPartialRevert(VRF.VrfProofInvalid.selector);
@@ -78,9 +77,9 @@ contract ChainSeedsTest is DrawSuite {
         bytes32 output = prover.computeOutput(secretOf(leader), _message());
         bytes32 expected = keccak256(abi.encode("flchain.seed.v1.chain", _key(), output));
         vm.expectEmit(address(_chain));
-        emit ChainSeeds.SeedFixed(taskId, 2, 0, 0, expected);
+        emit IChainSeeds.SeedFixed(taskId, 2, 0, 0, expected);
         _chain.reveal(taskId, 0, key, proof);
-        vm.expectRevert(abi.encodeWithSelector(ChainSeeds.SeedIsFixed.selector, expected));
+        vm.expectRevert(abi.encodeWithSelector(IChainSeeds.SeedIsFixed.selector, expected));
         _chain.reveal(taskId, 0, key, proof);
         manager.openSeats(taskId, 2);
         sendAll(0, 10);
@@ -98,12 +97,12 @@ contract ChainSeedsTest is DrawSuite {
             assertTrue(phase() == Phase.Seat && drawOf().isSeeded, "drawn");
             vm.revertToState(id);
             (key, proof) = _prove(_leader(0));
-            if (rank != 0) vm.expectRevert(abi.encodeWithSelector(ChainSeeds.NotYourTurn.selector, 0));
+            if (rank != 0) vm.expectRevert(abi.encodeWithSelector(IChainSeeds.NotYourTurn.selector, 0));
             if (rank != 0) _chain.reveal(taskId, 0, key, proof);
         }
         advance(WINDOW);
         (VrfKey memory lastKey, VrfProof memory lastProof) = _prove(_leader(2));
-        vm.expectRevert(abi.encodeWithSelector(ChainSeeds.NotYourTurn.selector, 2));
+        vm.expectRevert(abi.encodeWithSelector(IChainSeeds.NotYourTurn.selector, 2));
         _chain.reveal(taskId, 2, lastKey, lastProof);
         manager.openSeats(taskId, 2);
         assertEq(manager.getRound(taskId).seats, 0, "everybody");
@@ -114,7 +113,7 @@ contract ChainSeedsTest is DrawSuite {
         _mine("third hash");
         bytes32 expected = keccak256(abi.encode("flchain.seed.v1.start", _key(), _last, bytes32("third hash")));
         vm.expectEmit(address(_chain));
-        emit ChainSeeds.SeedFixed(taskId, 3, 0, 0, expected);
+        emit IChainSeeds.SeedFixed(taskId, 3, 0, 0, expected);
         _chain.start(taskId);
     }
 
@@ -164,11 +163,11 @@ contract ChainSeedsTest is DrawSuite {
 /// @notice Seeds from the randomness in a block's header.
 contract BlockSeedsTest is Cheats {
     uint256 private constant NUMBER = 990;
-    BlockSeeds private _seeds;
+    IBlockSeeds private _seeds;
 
     function setUp() external {
         vm.roll(1000);
-        _seeds = new BlockSeeds(address(this), 5);
+        _seeds = IBlockSeeds(deploy("BlockSeeds", abi.encode(address(this), 5)));
     }
 
     function test_proveBlock__header_of_the_block__gives_the_seed() external {
@@ -178,7 +177,7 @@ contract BlockSeedsTest is Cheats {
         bytes memory header = _header("randomness");
         vm.setBlockhash(NUMBER, keccak256(header));
         vm.expectEmit(address(_seeds));
-        emit BlockSeeds.BlockProven(NUMBER, "randomness");
+        emit IBlockSeeds.BlockProven(NUMBER, "randomness");
         _seeds.proveBlock(NUMBER, header);
         bytes32 expected = keccak256(
             abi.encode(
@@ -196,13 +195,13 @@ contract BlockSeedsTest is Cheats {
         bytes memory header = _header("randomness");
         vm.setBlockhash(NUMBER, keccak256(header));
         bytes memory other = _header("chosen");
-        vm.expectRevert(abi.encodeWithSelector(BlockSeeds.WrongHeader.selector, NUMBER));
+        vm.expectRevert(abi.encodeWithSelector(IBlockSeeds.WrongHeader.selector, NUMBER));
         _seeds.proveBlock(NUMBER, other);
-        vm.expectRevert(abi.encodeWithSelector(BlockSeeds.WrongHeader.selector, NUMBER + 1));
+        vm.expectRevert(abi.encodeWithSelector(IBlockSeeds.WrongHeader.selector, NUMBER + 1));
         _seeds.proveBlock(NUMBER + 1, header);
-        vm.expectRevert(abi.encodeWithSelector(BlockSeeds.WrongHeader.selector, 1000));
+        vm.expectRevert(abi.encodeWithSelector(IBlockSeeds.WrongHeader.selector, 1000));
         _seeds.proveBlock(1000, header);
-        vm.expectRevert(abi.encodeWithSelector(BlockSeeds.WrongHeader.selector, NUMBER));
+        vm.expectRevert(abi.encodeWithSelector(IBlockSeeds.WrongHeader.selector, NUMBER));
         _seeds.proveBlock(NUMBER, "");
     }
 

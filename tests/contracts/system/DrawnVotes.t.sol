@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {IRoundManager} from "../../contracts/interfaces/IRoundManager.sol";
-import {ITasks} from "../../contracts/interfaces/ITasks.sol";
-import {DrawKey, Outcome, Phase, SeatProof, SignedVote, Verdict, Vote} from "../../contracts/types/Types.sol";
+import {IRoundManager} from "../../../contracts/interfaces/IRoundManager.sol";
+import {ITasks} from "../../../contracts/interfaces/ITasks.sol";
+import {DrawKey, Outcome, Phase, SeatProof, SignedVote, Verdict, Vote} from "../../../contracts/types/Types.sol";
 import {DrawSuite} from "./DrawSuite.sol";
 
 /// @notice Votes of a drawn committee: weights, quorum, and what silence costs.

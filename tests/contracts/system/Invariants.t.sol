@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {Outcome} from "../../contracts/types/Types.sol";
-import {Cheats} from "./Cheats.sol";
+import {Outcome} from "../../../contracts/types/Types.sol";
+import {Cheats} from "../Cheats.sol";
 import {Handler} from "./Handler.sol";
 import {Shadow} from "./Shadow.sol";
 

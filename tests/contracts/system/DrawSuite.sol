@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {IRoundManager} from "../../contracts/interfaces/IRoundManager.sol";
-import {ISeedSource} from "../../contracts/interfaces/ISeedSource.sol";
-import {Committees} from "../../contracts/libraries/Committees.sol";
-import {Electorate, Sortition} from "../../contracts/libraries/Sortition.sol";
-import {VrfKey, VrfProof} from "../../contracts/libraries/VRF.sol";
-import {Draw, DrawKey, Phase, SeatProof, SignedVote, Task, Verdict, Vote} from "../../contracts/types/Types.sol";
-import {Prover} from "./Prover.sol";
+import {IRoundManager} from "../../../contracts/interfaces/IRoundManager.sol";
+import {ISeedSource} from "../../../contracts/interfaces/ISeedSource.sol";
+import {Committees} from "../../../contracts/libraries/Committees.sol";
+import {Electorate, Sortition} from "../../../contracts/libraries/Sortition.sol";
+import {VrfKey, VrfProof} from "../../../contracts/libraries/VRF.sol";
+import {Draw, DrawKey, Phase, SeatProof, SignedVote, Task, Verdict, Vote} from "../../../contracts/types/Types.sol";
+import {IProver} from "../IProver.sol";
 import {Suite} from "./Suite.sol";
 
 /// @notice A source whose seed a test sets.
@@ -31,7 +31,7 @@ abstract contract DrawSuite is Suite {
     /// @dev A validator's stake in thousandths of what it needs.
     uint256 internal constant WEIGHT = 2000;
 
-    Prover internal prover;
+    IProver internal prover;
     FakeSeeds internal fakeSeeds;
     uint8 internal committeeSize;
 
@@ -39,7 +39,7 @@ abstract contract DrawSuite is Suite {
 
     /// @notice Deploy everything and a task that draws `size` seats.
     function deployDrawn(uint8 size, uint256 validatorCount) internal {
-        prover = new Prover();
+        prover = IProver(deploy("Prover", ""));
         committeeSize = size;
         deploySuite();
         createFederation(2, validatorCount, 3);
