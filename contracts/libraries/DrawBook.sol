@@ -42,7 +42,7 @@ library DrawBook {
 
     /// @notice Fix the seed of the newest draw.
     function open(Page storage page, Suite calldata suite, uint64 taskId, uint32 round) external {
-        _requireSeat(page, round);
+        _requireSeat(page, suite, taskId, round);
         Draw memory draw = page.draw;
         if (draw.isSeeded) revert IRoundManager.AlreadySeeded();
         bytes32 seed = suite.seeds.getSeed(taskId, draw);
@@ -65,11 +65,13 @@ library DrawBook {
 
     /// @notice Enter the seats that up to 32 proofs win.
     /// @dev Proofs that win no seat on the list are skipped before they are verified; if all are, the call reverts.
-    function prove(Page storage page, Suite calldata suite, uint64 taskId, uint32 round, SeatProof[] calldata proofs)
+    /// @param arguments Those of `IRoundManager.proveSeats`, as they came.
+    function prove(Page storage page, Suite calldata suite, uint64 taskId, uint32 round, bytes calldata arguments)
         external
     {
+        SeatProof[] calldata proofs = _readProofs(arguments);
         if (proofs.length == 0 || proofs.length > MAX_PROOFS) revert IRoundManager.InvalidBundle(proofs.length);
-        _requireSeat(page, round);
+        _requireSeat(page, suite, taskId, round);
         Draw memory draw = page.draw;
         if (!draw.isSeeded) revert IRoundManager.NotSeeded();
         uint256 seats = page.round.seats;
@@ -243,9 +245,18 @@ library DrawBook {
         });
     }
 
-    function _requireSeat(Page storage page, uint32 round) private view {
+    /// @dev The third argument; the round manager has decoded it, so that it is within bounds.
+    function _readProofs(bytes calldata arguments) private pure returns (SeatProof[] calldata proofs) {
+        assembly ("memory-safe") {
+            let tail := add(arguments.offset, calldataload(add(arguments.offset, 0x40)))
+            proofs.offset := add(tail, 0x20)
+            proofs.length := calldataload(tail)
+        }
+    }
+
+    function _requireSeat(Page storage page, Suite calldata suite, uint64 taskId, uint32 round) private view {
         RoundState.requireRound(page, round);
-        Phase phase = RoundState.getPhase(page);
+        Phase phase = RoundState.getExactPhase(page, suite.masked, taskId);
         if (phase != Phase.Seat) revert IRoundManager.WrongPhase(Phase.Seat, phase);
     }
 }

@@ -29,7 +29,7 @@ from flchain.chain.transactions import SendPolicy, Transaction, TransactionSende
 from flchain.chain.views import View, ViewReader
 from flchain.crypto.signing import Signer
 from flchain.protocol.calls import Call
-from flchain.protocol.digests import LANES, unpack_bits
+from flchain.protocol.digests import LANES, WORD, unpack_bits
 from flchain.protocol.errors import FlchainError
 from flchain.protocol.events import Event
 from flchain.protocol.records import (
@@ -39,6 +39,7 @@ from flchain.protocol.records import (
     Distribution,
     DrawKey,
     DrawView,
+    MaskedRound,
     Member,
     Population,
     Proposal,
@@ -223,8 +224,9 @@ class EthereumLedger:
         A node that answers a batch piece by piece may take a block between two of them.
         """
         names = ("getPhase", "getRound", "getBallot", "getDraw")
-        (phase, opened, ballot, draw), blocks = self._views.read_all(
-            [View("RoundManager", name, (task_id,)) for name in names],
+        views = [View("RoundManager", name, (task_id,)) for name in names]
+        (phase, opened, ballot, draw, masked), blocks = self._views.read_all(
+            [*views, View("MaskedRounds", "getMasked", (task_id,))],
             [("eth_getBlockByNumber", (tag, False)) for tag in ("pending", "latest")],
         )
         pending, head = map(decode_block, blocks)
@@ -234,6 +236,7 @@ class EthereumLedger:
             round=build_record(Round, *opened),
             ballot=build_record(Ballot, *ballot),
             draw=build_record(DrawView, draw),
+            masked=build_record(MaskedRound, *masked),
             head=head.number,
         )
 
@@ -266,6 +269,23 @@ class EthereumLedger:
         """Return what the beacon of the newest draw proves. Raises NoBlockHash."""
         draw = self.get_draw(task_id).draw
         return Digest(self._read("ChainSeeds", "beaconMessage", task_id, astuple(draw)))
+
+    def get_masked(self, task_id: TaskId) -> MaskedRound:
+        """Return the masked part of the newest round; all zero before the first in secure mode."""
+        return self._read_record(MaskedRound, "MaskedRounds", "getMasked", task_id)
+
+    def get_masked_set(self, task_id: TaskId, phase: Phase) -> frozenset[int]:
+        """Return the places that a phase of the newest masked round has decided so far."""
+        return unpack_bits(self._read("MaskedRounds", "getSet", task_id, phase), WORD)
+
+    def get_place(self, task_id: TaskId, agent: Address) -> int | None:
+        """Return an agent's place in secure mode; None before its first JOIN."""
+        has_place, place = self._read_all("MaskedRounds", "getPlace", task_id, agent)
+        return int(place) if has_place else None
+
+    def get_holders(self, task_id: TaskId) -> tuple[Address, ...]:
+        """Return who has each place of a task in secure mode."""
+        return tuple(map(to_address, self._read("MaskedRounds", "getHolders", task_id)))
 
     def get_proposal(self, task_id: TaskId) -> Proposal:
         """Return the newest proposal; all zero before the first."""

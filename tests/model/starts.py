@@ -11,6 +11,7 @@ from flchain.protocol.types import Phase, RoundId, TaskId, Verdict, Wei
 from tests.model.actors import ADDRESSES, AGENT_STAKE, FUNDS, NAMES, Command, Scene, build_task
 from tests.model.drawing import build_claim, fix_seed
 from tests.model.progress import build_proposal, find_lacking, step_forward
+from tests.model.task_variants import SECURE
 
 READY_TASKS: tuple[dict[str, object], ...] = (
     {},
@@ -25,6 +26,10 @@ DRAWN_TASKS: tuple[dict[str, object], ...] = (
 LONELY_TASKS: tuple[dict[str, object], ...] = (
     {"committee": 1, "seat_window": 6, "min_validators": 2, "max_attempts": 1},
     {"committee": 7, "seat_window": 4, "min_validators": 4},
+)
+SECURE_TASKS: tuple[dict[str, object], ...] = (
+    SECURE,
+    SECURE | {"privacy_rounds": 1, "finality_delay": 0, "open_delay": 0},
 )
 ACTIVATION = 30
 """Seconds after which whoever has enrolled is active."""
@@ -58,12 +63,15 @@ DRAWN = Start(has_token=True, tasks=DRAWN_TASKS)
 SEATED = Start(has_token=True, tasks=DRAWN_TASKS, is_seated=True)
 LISTED_DRAWN = Start(has_token=False, tasks=DRAWN_TASKS)
 SILENT = Start(has_token=True, tasks=READY_TASKS, has_silent=True)
+MASKED = Start(has_token=True, tasks=SECURE_TASKS)
+LISTED_MASKED = Start(has_token=False, tasks=SECURE_TASKS)
 LONELY = Start(has_token=True, tasks=LONELY_TASKS, has_silent=True)
 STARTS = (
     *(READY, FRESH, SEATED, LISTED_READY, DRAWN, LISTED),
     *(READY, SILENT, SEATED, LONELY, LISTED_DRAWN, SEATED),
+    *(MASKED, MASKED, LISTED_MASKED, MASKED),
 )
-"""One sequence in twelve starts at each."""
+"""One sequence in sixteen starts at each."""
 
 
 def get_preparation(scene: Scene, start: Start) -> Iterator[Command]:

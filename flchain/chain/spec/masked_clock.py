@@ -6,7 +6,7 @@ the set that it decided, the set's root, and when the next phase opens.
 
 from collections import Counter
 
-from flchain.chain.spec.masked_state import ATTESTED, ENTITLING, RECORDED, MaskedBook
+from flchain.chain.spec.masked_state import ATTESTED, ENTITLING, MaskedBook
 from flchain.chain.spec.state import Book, Env, State, get_book, get_round_key
 from flchain.protocol.digests import (
     WORD,
@@ -20,7 +20,6 @@ from flchain.protocol.events import Event, PhaseClosed
 from flchain.protocol.records import MaskedRound, Task
 from flchain.protocol.types import (
     ZERO_DIGEST,
-    Address,
     Bitmap,
     Digest,
     Mode,
@@ -76,7 +75,7 @@ def get_anchor(masked: MaskedBook, env: Env) -> Digest:
     """Return what records of the newest phase name; zero in the block that opened the way to it."""
     if masked.is_pinned:
         return masked.anchor
-    if env.block <= masked.close_block:
+    if masked.round == 0 or env.block <= masked.close_block:
         return ZERO_DIGEST
     return compute_anchor(masked.anchor, env.get_block_hash(masked.close_block))
 
@@ -202,12 +201,9 @@ def _start_window(task: Task, masked: MaskedBook, env: Env, root: Digest) -> Non
     masked.opens_at = Timestamp(env.time + pause)
     masked.close_block, masked.anchor, masked.is_pinned = env.block, root, False
     masked.relayed_at = None
-    if phase == Phase.ENDED:
-        masked.closes_at = masked.opens_at
-        masked.commitment = start_chain(root)
-        return
-    masked.closes_at = compute_schedule(task, masked)
-    if phase in RECORDED:
+    is_over = phase == Phase.ENDED
+    masked.closes_at = masked.opens_at if is_over else compute_schedule(task, masked)
+    if phase not in ATTESTED:
         masked.commitment, masked.count = start_chain(root), 0
 
 
@@ -242,8 +238,3 @@ def complete_phase(state: State, env: Env, task_id: TaskId) -> list[Event]:
     if not can_go_on or get_masked_doom(book, masked) != Outcome.NONE:
         return []
     return close_phase(state, env, task_id)
-
-
-def get_holder(masked: MaskedBook, place: int) -> Address:
-    """Return who has a place that was given away."""
-    return masked.holders[place]

@@ -70,11 +70,17 @@ def verify_masked_round(state: State, task_id: TaskId, number: RoundId) -> Maske
     return masked
 
 
-def verify_masked_phase(state: State, env: Env, task_id: TaskId, phase: Phase) -> MaskedBook:
-    """Raise unless the masked part is in `phase` and its window has opened."""
+def verify_unclosed(state: State, env: Env, task_id: TaskId, phase: Phase) -> None:
+    """Raise WrongPhase unless the masked part has come to `phase` and its window has not ended."""
     masked = get_masked_book(state, task_id)
     if masked.phase != phase or env.time >= masked.closes_at:
         raise WrongPhase(phase, get_phase(state, task_id, env.time))
+
+
+def verify_masked_phase(state: State, env: Env, task_id: TaskId, phase: Phase) -> MaskedBook:
+    """Raise unless the masked part is in `phase` and its window has opened."""
+    masked = get_masked_book(state, task_id)
+    verify_unclosed(state, env, task_id, phase)
     if env.time < masked.opens_at:
         raise NotOpenYet(masked.opens_at)
     return masked
@@ -275,8 +281,10 @@ def process_void_record(state: State, env: Env, call: VoidRecord) -> list[Event]
 
 
 def process_pin_anchor(state: State, env: Env, call: PinAnchor) -> list[Event]:
-    """Fix the newest phase's anchor; anybody may send this, and repeating it does nothing."""
-    masked = get_masked_book(state, call.task_id)
-    verify_masked_phase(state, env, call.task_id, masked.phase)
+    """Fix the newest phase's anchor, if need be before it opens; anybody may send this.
+
+    The block hash in it is forgotten after 256 blocks. Repeating it does nothing.
+    """
+    verify_unclosed(state, env, call.task_id, get_masked_book(state, call.task_id).phase)
     get_open_anchor(state, env, call.task_id)
     return pin_anchor(state, env, call.task_id)

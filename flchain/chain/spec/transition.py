@@ -25,7 +25,12 @@ from flchain.protocol import calls, reserved
 from flchain.protocol.calls import Call
 from flchain.protocol.errors import EncodingError
 from flchain.protocol.events import Event
-from flchain.protocol.reverts import CallerNotRoundManager, NotRoundManager, OnlyRoundManager
+from flchain.protocol.reverts import (
+    CallerNotRoundManager,
+    NotRoundManager,
+    OnlyRoundManager,
+    ReservedForRoundManager,
+)
 from flchain.protocol.types import Address
 
 PROCESSORS: dict[type[Call], Callable[[State, Env, Any], list[Event]]] = {
@@ -104,6 +109,8 @@ RESERVED: dict[type[Call], Callable[[Address], Exception]] = {
     reserved.Release: CallerNotRoundManager,
     reserved.PublishRewards: CallerNotRoundManager,
     reserved.Refund: CallerNotRoundManager,
+    reserved.OpenMasked: ReservedForRoundManager,
+    reserved.SettleMasked: ReservedForRoundManager,
 }
 """How the contracts refuse what the round manager alone may call.
 

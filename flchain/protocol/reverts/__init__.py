@@ -80,6 +80,7 @@ from flchain.protocol.reverts.masked import (
     PlacesExhausted,
     PrivacyBudgetSpent,
     RecordIsSound,
+    ReservedForRoundManager,
     StaleView,
     TooLateToRelay,
 )
@@ -220,6 +221,7 @@ __all__ = [
     "PrivacyBudgetSpent",
     "RecordIsSound",
     "RecoveryNotDue",
+    "ReservedForRoundManager",
     "Revert",
     "RewardTooHigh",
     "RewardsExhausted",

@@ -4,6 +4,14 @@ from flchain.protocol.reverts.libraries import Revert
 from flchain.protocol.types import Address, Digest, Phase, TaskId, Timestamp
 
 
+class ReservedForRoundManager(
+    Revert, says="only the round manager may open and settle masked rounds, not {caller}"
+):
+    """A call of the masked rounds is reserved for the round manager."""
+
+    caller: Address
+
+
 class StaleView(
     Revert, says="the agent saw another fork or set: it must drop out of this round, not sign again"
 ):
