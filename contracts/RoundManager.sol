@@ -66,9 +66,14 @@ contract RoundManager is Rounds {
     }
 
     /// @inheritdoc IRoundManager
-    function proveSeats(uint64 taskId, uint32 round, SeatProof[] calldata) external {
-        // Encoding the proofs anew would cost more than passing them on as they came.
-        DrawBook.prove(_book.pages[taskId], _suite(), taskId, round, msg.data[4:]);
+    function proveSeats(uint64 taskId, uint32 round, SeatProof[] calldata proofs) external {
+        bytes calldata raw;
+        // Encoding the proofs anew would cost more than passing them on as they came, with their number before them.
+        assembly ("memory-safe") {
+            raw.offset := sub(proofs.offset, 0x20)
+            raw.length := sub(calldatasize(), raw.offset)
+        }
+        DrawBook.prove(_book.pages[taskId], _suite(), taskId, round, raw);
     }
 
     /// @inheritdoc IRoundManager

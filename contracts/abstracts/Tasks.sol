@@ -58,9 +58,14 @@ abstract contract Tasks is ITasks, Signed {
     }
 
     /// @inheritdoc ITasks
-    function createTask(Task calldata) external returns (uint64 taskId) {
+    function createTask(Task calldata task) external returns (uint64 taskId) {
+        bytes calldata raw;
         // Encoding the task anew would take more code than passing it on as it came.
-        return TaskBook.create(_book, _suite(), msg.data[4:]);
+        assembly ("memory-safe") {
+            raw.offset := task
+            raw.length := sub(calldatasize(), task)
+        }
+        return TaskBook.create(_book, _suite(), raw);
     }
 
     /// @inheritdoc ITasks

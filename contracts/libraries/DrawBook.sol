@@ -65,11 +65,9 @@ library DrawBook {
 
     /// @notice Enter the seats that up to 32 proofs win.
     /// @dev Proofs that win no seat on the list are skipped before they are verified; if all are, the call reverts.
-    /// @param arguments Those of `IRoundManager.proveSeats`, as they came.
-    function prove(Page storage page, Suite calldata suite, uint64 taskId, uint32 round, bytes calldata arguments)
-        external
-    {
-        SeatProof[] calldata proofs = _readProofs(arguments);
+    /// @param raw The proofs as they came: their number, where each begins, and they themselves.
+    function prove(Page storage page, Suite calldata suite, uint64 taskId, uint32 round, bytes calldata raw) external {
+        SeatProof[] calldata proofs = _readProofs(raw);
         if (proofs.length == 0 || proofs.length > MAX_PROOFS) revert IRoundManager.InvalidBundle(proofs.length);
         _requireSeat(page, suite, taskId, round);
         Draw memory draw = page.draw;
@@ -245,12 +243,11 @@ library DrawBook {
         });
     }
 
-    /// @dev The third argument; the round manager has decoded it, so that it is within bounds.
-    function _readProofs(bytes calldata arguments) private pure returns (SeatProof[] calldata proofs) {
+    /// @dev The round manager has decoded them, so that they are within bounds.
+    function _readProofs(bytes calldata raw) private pure returns (SeatProof[] calldata proofs) {
         assembly ("memory-safe") {
-            let tail := add(arguments.offset, calldataload(add(arguments.offset, 0x40)))
-            proofs.offset := add(tail, 0x20)
-            proofs.length := calldataload(tail)
+            proofs.offset := add(raw.offset, 0x20)
+            proofs.length := calldataload(raw.offset)
         }
     }
 

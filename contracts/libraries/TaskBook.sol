@@ -19,14 +19,11 @@ library TaskBook {
     uint32 private constant MAX_PENALTIES = 3;
 
     /// @notice Record a task and publish its version 0.
-    /// @param arguments That of `ITasks.createTask`, as it came.
-    function create(Book storage book, Suite calldata suite, bytes calldata arguments)
-        external
-        returns (uint64 taskId)
-    {
+    /// @param raw The task as it came.
+    function create(Book storage book, Suite calldata suite, bytes calldata raw) external returns (uint64 taskId) {
         Task calldata task;
         assembly ("memory-safe") {
-            task := arguments.offset
+            task := raw.offset
         }
         TaskRules.verify(task, suite.agents.unbondingPeriod());
         taskId = ++book.taskCount;

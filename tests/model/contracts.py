@@ -191,6 +191,7 @@ class Suite:
             addresses.model_registry.lower(): "ModelRegistry",
             addresses.reward_distributor.lower(): "RewardDistributor",
             addresses.seed_source.lower(): "ChainSeeds",
+            addresses.masked_rounds.lower(): "MaskedRounds",
             addresses.token.lower(): "LocalToken",
         }
 

@@ -56,6 +56,10 @@ def is_due(scene: Scene, task_id: TaskId) -> bool:
 def step(scene: Scene, task_id: TaskId) -> Command | None:
     """Return a step of the masked part that the rules allow now, or None if time must pass."""
     masked = get_masked_book(scene.state, task_id)
+    forced = scene.get_book(task_id).task.forced_window
+    is_heard = masked.phase == Phase.CHECK and 0 <= scene.time - masked.opens_at < forced
+    if is_heard and scene.rng.random() < 0.5:
+        return complain(scene, task_id)
     if not is_due(scene, task_id):
         return (scene.pick_actor(), calls.PinAnchor(task_id)) if scene.rng.random() < 0.1 else None
     if masked.phase not in RECORDED:
@@ -174,8 +178,19 @@ def build_attestation(
 
 
 def disturb(scene: Scene) -> Command | None:
-    """Return an odd step of the masked part."""
-    return scene.rng.choice(DISTURBANCES)(scene)
+    """Return an odd step of the masked part, mostly one that fits the phase."""
+    masked = get_masked_book(scene.state, pick_masked(scene))
+    if find_owing(scene) and scene.rng.random() < 0.3:
+        return punish(scene)
+    if scene.rng.random() < 0.2:
+        return scene.rng.choice(DISTURBANCES)(scene)
+    if masked.phase in RECORDED:
+        if (voided := void(scene)) and scene.rng.random() < 0.5:
+            return voided
+        return scene.rng.choice([post, relay_oddly, report, punish, punish_complaint])(scene)
+    if masked.phase == Phase.CHECK:
+        return scene.rng.choice([complain, complain, attest_oddly, punish])(scene)
+    return scene.rng.choice([attest_oddly, void, punish, punish_complaint, pin])(scene)
 
 
 def post(scene: Scene) -> Command:
@@ -253,8 +268,9 @@ def build_voids(
     ]
 
 
-def complain(scene: Scene) -> Command:
-    task_id, rng = pick_masked(scene), scene.rng
+def complain(scene: Scene, task_id: TaskId | None = None) -> Command:
+    """Complain about a sender, now and then about nobody or again."""
+    task_id, rng = task_id or pick_masked(scene), scene.rng
     masked, seen = get_masked_book(scene.state, task_id), get_seen(scene, task_id)
     senders = sorted(masked.get_set(Phase.SHARES)) or [0]
     accuser = masked.holders[rng.choice(senders)] if masked.holders else scene.pick_actor("a")
@@ -265,7 +281,7 @@ def complain(scene: Scene) -> Command:
         accuser, accused = masked.holders[repeated[0][0]], repeated[0][1]
     anchor = rng.choice([seen.anchor] * 8 + [scene.draw_digest()])
     call = calls.Complain(task_id, pick_round(scene, task_id), anchor, accused, digest)
-    return rng.choice([accuser] * 5 + [scene.pick_actor()]), call
+    return rng.choice([accuser] * 8 + [scene.pick_actor()]), call
 
 
 def attest_oddly(scene: Scene) -> Command:
@@ -283,30 +299,32 @@ def attest_oddly(scene: Scene) -> Command:
     return sender, call
 
 
+def find_owing(scene: Scene) -> list[calls.PunishMissing]:
+    """Return a call for each agent that owes the penalty of a round."""
+    return [
+        calls.PunishMissing(task_id, masked.round, phase, (place,))
+        for task_id, masked in scene.state.masked.items()
+        for phase in MISSABLE
+        for place in sorted(get_missing(masked, phase) - masked.punished)
+    ]
+
+
 def punish(scene: Scene) -> Command:
     """Punish who missed a step, or somebody who did not."""
     task_id, rng = pick_masked(scene), scene.rng
-    masked = get_masked_book(scene.state, task_id)
     phase = rng.choice([*MISSABLE, *MISSABLE, Phase.JOIN])
-    owing = [
-        (one, place)
-        for one in MISSABLE
-        for place in get_missing(masked, one)
-        if place not in masked.punished
-    ]
-    places: tuple[int, ...] = (rng.choice([0, 1, 2, 3, 900]),)
-    if owing and rng.random() < 0.8:
-        phase, place = rng.choice(owing)
-        places = (place,)
-    places = rng.choice([places] * 8 + [places * 2, (), places * 33])
-    number = pick_round(scene, task_id)
-    return scene.pick_actor(), calls.PunishMissing(task_id, number, phase, places)
+    number, place = pick_round(scene, task_id), rng.choice([0, 1, 2, 3, 900])
+    usual = calls.PunishMissing(task_id, number, phase, (place,))
+    call = rng.choice(find_owing(scene) or [usual]) if rng.random() < 0.8 else usual
+    places = rng.choice([call.places] * 8 + [call.places * 2, (), call.places * 33])
+    return scene.pick_actor(), replace(call, places=places)
 
 
 def punish_complaint(scene: Scene) -> Command:
     task_id, rng = pick_masked(scene), scene.rng
     masked = get_masked_book(scene.state, task_id)
-    pairs = [*sorted(masked.complaints), (rng.randrange(4), rng.randrange(4)), (900, 0)]
+    kept = [pair for pair in sorted(masked.complaints) if pair[1] in masked.get_set(Phase.CHECK)]
+    pairs = [*kept * 4, *sorted(masked.complaints), (rng.randrange(4), rng.randrange(4)), (900, 0)]
     call = calls.PunishComplaint(task_id, pick_round(scene, task_id), *rng.choice(pairs))
     return scene.pick_actor(), call
 
