@@ -23,7 +23,6 @@ import {
     Task
 } from "./types/Types.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
-import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
 import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 
 /// @title MaskedRounds
@@ -219,10 +218,9 @@ contract MaskedRounds is IMaskedRounds, Signed {
         Commitment word = page.records;
         page.records =
             _chain({records: word, account: msg.sender, digest: root, number: batch, count: word.count() + count});
-        emit RecordsRelayed({
+        _logRelayed({
             taskId: taskId,
             round: round,
-            relayer: msg.sender,
             phase: phase,
             batch: batch,
             root: root,
@@ -394,11 +392,20 @@ contract MaskedRounds is IMaskedRounds, Signed {
     }
 
     /// @dev Builds the tree in place: node i has the children 2i + 1 and 2i + 2, and the leaves are at its end.
-    function _computeRoot(bytes32[] memory nodes, uint256 count) internal pure returns (bytes32) {
-        for (uint256 i = count - 1; i > 0; --i) {
-            nodes[i - 1] = Hashes.commutativeKeccak256(nodes[2 * i - 1], nodes[2 * i]);
+    function _computeRoot(bytes32[] memory nodes, uint256 count) internal pure returns (bytes32 root) {
+        // A node for each record of a batch: in plain Solidity each checks three indices.
+        assembly ("memory-safe") {
+            let base := add(nodes, 0x20)
+            for { let i := sub(count, 1) } i { i := sub(i, 1) } {
+                let left := mload(add(base, sub(shl(6, i), 0x20)))
+                let right := mload(add(base, shl(6, i)))
+                let isSorted := lt(left, right)
+                mstore(shl(5, iszero(isSorted)), left)
+                mstore(shl(5, isSorted), right)
+                mstore(add(base, shl(5, sub(i, 1))), keccak256(0, 0x40))
+            }
+            root := mload(base)
         }
-        return nodes[0];
     }
 
     function _copyTerms(MaskedPage storage page, uint64 taskId) internal {
@@ -438,7 +445,8 @@ contract MaskedRounds is IMaskedRounds, Signed {
         if (isNew) page.sets.save(index, round, bits | bit);
     }
 
-    /// @dev The leaves of the records that count, at the end of an array for the whole tree.
+    /// @dev The leaves of the records that count, keccak256(abi.encode(anchor, place, record)), at the end of an array
+    /// for the whole tree. There is one record for each bit in `places`.
     function _hashLeaves(
         bytes32 anchor,
         uint256[] calldata places,
@@ -447,34 +455,79 @@ contract MaskedRounds is IMaskedRounds, Signed {
         uint256 count
     ) internal pure returns (bytes32[] memory nodes) {
         nodes = new bytes32[](2 * count - 1);
-        uint256 leaf = count - 1;
-        uint256 record = 0;
+        uint256 leaf;
+        uint256 record;
+        assembly ("memory-safe") {
+            leaf := add(nodes, shl(5, count))
+            record := records.offset
+        }
         for (uint256 word = 0; word < places.length; ++word) {
-            uint256 bits = places[word];
-            for (uint256 place = word * WORD; bits != 0; ++place) {
-                if (bits & 1 != 0) {
-                    if ((added[word] >> (place - word * WORD)) & 1 != 0) {
-                        nodes[leaf++] = _hashLeaf(anchor, place, records[record]);
-                    }
-                    ++record;
-                }
-                bits >>= 1;
-            }
+            (leaf, record) = _hashWord(anchor, word * WORD, places[word], added[word], leaf, record);
         }
     }
 
-    /// @dev keccak256(abi.encode(anchor, place, record)), without allocating memory for each record of a batch.
-    function _hashLeaf(bytes32 anchor, uint256 place, SignedRecord calldata record)
+    /// @param leaf Where in memory the next leaf goes.
+    /// @param record Where in calldata the next record is.
+    function _hashWord(bytes32 anchor, uint256 place, uint256 bits, uint256 added, uint256 leaf, uint256 record)
         internal
         pure
-        returns (bytes32 leaf)
+        returns (uint256, uint256)
     {
+        // In plain Solidity each record of a batch would allocate memory and check its indices.
         assembly ("memory-safe") {
             let free := mload(0x40)
             mstore(free, anchor)
-            mstore(add(free, 0x20), place)
-            calldatacopy(add(free, 0x40), record, 0x60)
-            leaf := keccak256(free, 0xa0)
+            for {} bits {} {
+                if and(bits, 1) {
+                    if and(added, 1) {
+                        mstore(add(free, 0x20), place)
+                        calldatacopy(add(free, 0x40), record, 0x60)
+                        mstore(leaf, keccak256(free, 0xa0))
+                        leaf := add(leaf, 0x20)
+                    }
+                    record := add(record, 0x60)
+                }
+                bits := shr(1, bits)
+                added := shr(1, added)
+                place := add(place, 1)
+            }
+        }
+        return (leaf, record);
+    }
+
+    /// @dev emit RecordsRelayed(taskId, round, msg.sender, phase, batch, root, places, added, records), without copying
+    /// the records one by one.
+    function _logRelayed(
+        uint64 taskId,
+        uint32 round,
+        Phase phase,
+        uint16 batch,
+        bytes32 root,
+        uint256[] calldata places,
+        uint256[] memory added,
+        SignedRecord[] calldata records
+    ) internal {
+        bytes32 topic = RecordsRelayed.selector;
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            mstore(free, phase)
+            mstore(add(free, 0x20), batch)
+            mstore(add(free, 0x40), root)
+            let size := add(0x20, shl(5, places.length))
+            mstore(add(free, 0x60), 0xc0)
+            mstore(add(free, 0x80), add(0xc0, size))
+            mstore(add(free, 0xa0), add(0xc0, shl(1, size)))
+            let tail := add(free, 0xc0)
+            mstore(tail, places.length)
+            calldatacopy(add(tail, 0x20), places.offset, shl(5, places.length))
+            tail := add(tail, size)
+            mcopy(tail, added, size)
+            tail := add(tail, size)
+            mstore(tail, records.length)
+            tail := add(tail, 0x20)
+            size := mul(records.length, 0x60)
+            calldatacopy(tail, records.offset, size)
+            log4(free, sub(add(tail, size), free), topic, taskId, round, caller())
         }
     }
 
