@@ -23,7 +23,7 @@ from flchain.chain.contracts import (
 from flchain.chain.deployment import verify_deployment
 from flchain.chain.events import LogFilter, decode_logs, get_logged_events
 from flchain.chain.fees import get_large_gas
-from flchain.chain.rpc import HttpRpc, Rpc, decode_block
+from flchain.chain.rpc import HttpRpc, Rpc, decode_block, get_receipt_block
 from flchain.chain.scanning import EventScanner
 from flchain.chain.transactions import SendPolicy, Transaction, TransactionSender
 from flchain.chain.views import View, ViewReader
@@ -112,8 +112,7 @@ class EthereumLedger:
     def send(self, call: Call, signer: Signer) -> Receipt:
         """Send one call and wait for it.
 
-        Raises its Revert if a rule forbids it, ConfigError if the account cannot pay, and
-        AdapterError if the node does not answer or the transaction is not mined in time.
+        Raises its Revert if a rule forbids it, ConfigError if the account cannot pay.
         """
         (answer,) = self.send_all([(call, signer)])
         if isinstance(answer, FlchainError):
@@ -167,8 +166,7 @@ class EthereumLedger:
 
     def get_proven_key(self, address: Address) -> Digest:
         """Return the digest of the VRF key that an identity proved to hold; zero without one."""
-        digest, _ = self._read_all("AgentRegistry", "getDrawKey", address)
-        return Digest(digest)
+        return Digest(self._read_all("AgentRegistry", "getDrawKey", address)[0])
 
     def get_guardian(self, address: Address) -> Address:
         """Return who may recover an identity's VRF key; the zero address for nobody."""
@@ -176,8 +174,8 @@ class EthereumLedger:
 
     def get_recovery(self, address: Address) -> tuple[Digest, Timestamp]:
         """Return the key that a guardian has announced, and from when it may be used."""
-        digest, executable_from = self._read_all("AgentRegistry", "getRecovery", address)
-        return Digest(digest), Timestamp(executable_from)
+        digest, due = self._read_all("AgentRegistry", "getRecovery", address)
+        return Digest(digest), Timestamp(due)
 
     def compute_required_stake(self, roles: int) -> Wei:
         """Return the stake that a set of roles needs."""
@@ -186,8 +184,7 @@ class EthereumLedger:
     def get_nonce(self, contract: Address, address: Address) -> int:
         """Return the nonce that the account's next signature for `contract` needs."""
         view = View("AgentRegistry", "nonces", (address,), at=contract)
-        (nonce,) = self._views.read(view)
-        return int(nonce)
+        return int(self._views.read(view)[0])
 
     def get_epoch_length(self) -> Seconds:
         """Return the length of an epoch."""
@@ -225,10 +222,9 @@ class EthereumLedger:
         """
         names = ("getPhase", "getRound", "getBallot", "getDraw")
         views = [View("RoundManager", name, (task_id,)) for name in names]
-        (phase, opened, ballot, draw, masked), blocks = self._views.read_all(
-            [*views, View("MaskedRounds", "getMasked", (task_id,))],
-            [("eth_getBlockByNumber", (tag, False)) for tag in ("pending", "latest")],
-        )
+        views.append(View("MaskedRounds", "getMasked", (task_id,)))
+        tags = [("eth_getBlockByNumber", (tag, False)) for tag in ("pending", "latest")]
+        (phase, opened, ballot, draw, masked), blocks = self._views.read_all(views, tags)
         pending, head = map(decode_block, blocks)
         return Snapshot(
             now=pending.timestamp,
@@ -361,7 +357,7 @@ class EthereumLedger:
         """Return the blocks of all receipts by number: from them, or in one round trip."""
         receipts = [answer for answer in answers if not isinstance(answer, FlchainError)]
         if all("blockTimestamp" in receipt for receipt in receipts):
-            return {receipt["blockNumber"]: _get_block(receipt) for receipt in receipts}
+            return {receipt["blockNumber"]: get_receipt_block(receipt) for receipt in receipts}
         numbers = list({str(receipt["blockNumber"]) for receipt in receipts})
         blocks = self._rpc.call_all(
             [("eth_getBlockByNumber", (number, False)) for number in numbers]
@@ -403,13 +399,3 @@ def connect(url: str, book: Path, policy: SendPolicy | None = None) -> EthereumL
     Raises ConfigError if the contracts are not there or the node serves another chain.
     """
     return EthereumLedger(HttpRpc(url), load_address_book(book), policy)
-
-
-def _get_block(receipt: dict[str, Any]) -> BlockRef:
-    """Return the block of a receipt that carries its time, as Anvil's do."""
-    time = receipt["blockTimestamp"]
-    return BlockRef(
-        int(receipt["blockNumber"], 16),
-        bytes.fromhex(receipt["blockHash"].removeprefix("0x")),
-        Timestamp(int(time, 16) if isinstance(time, str) else int(time)),
-    )
