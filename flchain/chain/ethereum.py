@@ -183,8 +183,7 @@ class EthereumLedger:
 
     def get_nonce(self, contract: Address, address: Address) -> int:
         """Return the nonce that the account's next signature for `contract` needs."""
-        view = View("AgentRegistry", "nonces", (address,), at=contract)
-        return int(self._views.read(view)[0])
+        return int(self._views.read(View("AgentRegistry", "nonces", (address,), at=contract))[0])
 
     def get_epoch_length(self) -> Seconds:
         """Return the length of an epoch."""
