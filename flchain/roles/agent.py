@@ -143,7 +143,7 @@ class Agent:
         self.context.notify("serve", number, self.context.stopwatch() - start)
         return True
 
-    @cached_property
+    @property
     def _production(self) -> Production:
         return Production(
             context=self.context,
