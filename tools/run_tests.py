@@ -70,7 +70,10 @@ def get_folders(suite: Suite) -> list[str]:
 
 def get_environment() -> dict[str, str]:
     """Return the environment with one thread per worker, as many workers as there are cores."""
-    return os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    # Without bytecode every worker and every child compiles everything again.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    return environment
 
 
 def run_forge(command: Sequence[str]) -> tuple[int, int, int]:

@@ -6,10 +6,12 @@ A file is created with mode 0600, never replaced, and refused if others can read
 
 import json
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from eth_account import Account
+from eth_account.hdaccount import key_from_seed, seed_from_mnemonic
 from eth_account.hdaccount.mnemonic import Mnemonic
 from eth_account.types import Language
 from eth_utils.address import is_hex_address, to_checksum_address
@@ -89,8 +91,13 @@ def derive_vrf_secret(mnemonic: str, index: int) -> bytes:
 
 
 def _derive(mnemonic: str, path: str) -> bytes:
-    Account.enable_unaudited_hdwallet_features()
-    return bytes(Account.from_mnemonic(mnemonic, account_path=path).key)
+    return key_from_seed(_stretch(mnemonic), path)
+
+
+@lru_cache(maxsize=1)
+def _stretch(mnemonic: str) -> bytes:
+    # PBKDF2 is slow on purpose; a federation's keys all come from one phrase.
+    return seed_from_mnemonic(mnemonic, "")
 
 
 def _read(path: Path) -> dict[str, Any]:

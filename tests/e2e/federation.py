@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -280,8 +280,13 @@ def make_vrf_secret(account: Address) -> SecretKey:
     return load_secret_key(keccak(text=f"vrf {account}"))
 
 
+@cache
+def make_key(number: int) -> LocalSigner:
+    return LocalSigner(make_secret(number))
+
+
 def make_keys(count: int) -> list[LocalSigner]:
-    return [LocalSigner(make_secret(number)) for number in range(count)]
+    return [make_key(number) for number in range(count)]
 
 
 def make_memory_federation(**options) -> Federation:

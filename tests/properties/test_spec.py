@@ -83,7 +83,7 @@ def play(place, seed):
 
 
 @given(seed=SEEDS)
-@settings(max_examples=20)
+@settings(max_examples=10)
 def test_process__refused_call__changes_nothing(seed):
     scene = deepcopy(READY_SCENE)
     scene.rng = random.Random(seed)
@@ -96,7 +96,7 @@ def test_process__refused_call__changes_nothing(seed):
 
 
 @given(seed=SEEDS)
-@settings(max_examples=20)
+@settings(max_examples=15)
 def test_tokens__any_sequence__are_neither_made_nor_lost(seed):
     for scene, _ in play(READY_SCENE, seed):
         state = scene.state
@@ -110,7 +110,7 @@ def test_tokens__any_sequence__are_neither_made_nor_lost(seed):
 
 
 @given(seed=SEEDS, place=st.sampled_from([READY_SCENE, LISTED_SCENE]))
-@settings(max_examples=20)
+@settings(max_examples=15)
 def test_bonds_and_duties__any_sequence__are_those_of_live_votes_and_enrolments(seed, place):
     for scene, _ in play(place, seed):
         books = scene.state.books.values()
@@ -130,7 +130,7 @@ def test_bonds_and_duties__any_sequence__are_those_of_live_votes_and_enrolments(
 
 
 @given(seed=SEEDS, place=st.sampled_from([READY_SCENE, LISTED_SCENE]))
-@settings(max_examples=20)
+@settings(max_examples=15)
 def test_round__any_sequence__keeps_its_counts_within_the_snapshot(seed, place):
     for scene, _ in play(place, seed):
         for task_id, book in scene.state.books.items():
@@ -147,7 +147,7 @@ def test_round__any_sequence__keeps_its_counts_within_the_snapshot(seed, place):
 
 
 @given(seed=SEEDS)
-@settings(max_examples=20)
+@settings(max_examples=15)
 def test_places__any_sequence__are_never_shared(seed):
     for scene, _ in play(READY_SCENE, seed):
         for book in scene.state.books.values():
@@ -166,7 +166,7 @@ def is_cause(event):
 
 
 @given(seed=SEEDS, place=st.sampled_from([READY_SCENE, LISTED_SCENE]))
-@settings(max_examples=20)
+@settings(max_examples=15)
 def test_slash_and_versions__any_sequence__have_their_only_causes(seed, place):
     versions = {}
     for scene, events in play(place, seed):
@@ -182,7 +182,7 @@ def test_slash_and_versions__any_sequence__have_their_only_causes(seed, place):
 
 
 @given(seed=SEEDS)
-@settings(max_examples=20)
+@settings(max_examples=15)
 def test_vote__any_sequence__is_only_about_rounds_that_are_not_doomed(seed):
     for scene, _ in play(READY_SCENE, seed):
         for book in scene.state.books.values():

@@ -85,4 +85,4 @@ class PinnedContent(RuleBasedStateMachine):
 
 
 TestPinnedContent = PinnedContent.TestCase
-TestPinnedContent.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+TestPinnedContent.settings = settings(max_examples=15, stateful_step_count=30, deadline=None)

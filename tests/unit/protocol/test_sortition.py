@@ -1,24 +1,23 @@
 import hashlib
 import json
 import math
-import subprocess
-import sys
 from decimal import Decimal, getcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy  # type: ignore[import-untyped]  # published without types
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats  # type: ignore[import-untyped]  # published without types
 
 from flchain.chain.spec.committees import EXPECTED_PER_SEAT, compute_cap
 from flchain.protocol import sortition
 from flchain.protocol.digests import compute_quorum
 from flchain.protocol.errors import EncodingError
 from flchain.protocol.sortition import EVERYBODY, ONE, Electorate
+from tests.programs import run_check
 
 ROOT = Path(__file__).parents[3]
 VECTORS = json.loads((ROOT / "tests/vectors/sortition.json").read_text(encoding="utf-8"))
@@ -33,9 +32,8 @@ def output(*parts):
     return hashlib.sha256(repr(parts).encode()).digest()
 
 
-def test_vectors__generator__still_makes_them():
-    command = [sys.executable, str(ROOT / "tools" / "write_sortition_vectors.py"), "--check"]
-    assert subprocess.run(command, check=False).returncode == 0
+def test_vectors__generator__still_makes_them(monkeypatch):
+    assert run_check("write_sortition_vectors", monkeypatch) == 0
 
 
 @pytest.mark.parametrize("case", VECTORS["first"])
@@ -68,7 +66,7 @@ def test_exp__larger_rate__is_never_larger(rate, step):
 def test_poisson__cumulative_bounds__are_those_of_the_distribution(mean):
     rate = int(Decimal(mean) * 2**64)
     for seats in range(21):
-        bound = int(stats.poisson.cdf(seats, float(mean)) * 2**128)
+        bound = int(scipy.stats.poisson.cdf(seats, float(mean)) * 2**128)
         slack = 2**128 >> 40
         if bound > slack:
             assert sortition.count_poisson(bound - slack, rate, 64) <= seats
@@ -197,9 +195,9 @@ def test_seats__many_draws__follow_stake():
     expected = np.array(weights) / sum(weights) * 10 * draws
     # Independent Poisson sums: the squared deviations over the means are chi-square distributed.
     statistic = float(((won - expected) ** 2 / expected).sum())
-    assert stats.chi2.sf(statistic, len(weights)) > 0.001
+    assert scipy.stats.chi2.sf(statistic, len(weights)) > 0.001
     skewed = expected * np.linspace(0.9, 1.1, len(weights))
-    assert stats.chi2.sf(float(((won - skewed) ** 2 / skewed).sum()), len(weights)) < 0.001
+    assert scipy.stats.chi2.sf(float(((won - skewed) ** 2 / skewed).sum()), len(weights)) < 0.001
 
 
 def test_seats__one_stake_split_in_many__wins_as_often():
@@ -221,9 +219,9 @@ def test_seats__distribution__is_poissons():
         minlength=8,
     )
     observed = np.append(counts[:7], counts[7:].sum())
-    law = stats.poisson.pmf(np.arange(7), 2)
+    law = scipy.stats.poisson.pmf(np.arange(7), 2)
     expected = 6000 * np.append(law, 1 - law.sum())
-    assert stats.chisquare(observed, expected).pvalue > 0.001
+    assert scipy.stats.chisquare(observed, expected).pvalue > 0.001
 
 
 @pytest.mark.parametrize(
@@ -242,7 +240,9 @@ def test_seats__distribution__is_poissons():
 )
 def test_shortfall__formula__is_the_stated_probability(seats, multiple, stated):
     # The seats of all members together are Poisson(tau), whatever the stakes.
-    assert stats.poisson.cdf(seats - 1, round(multiple * seats)) == pytest.approx(stated, rel=0.35)
+    assert scipy.stats.poisson.cdf(seats - 1, round(multiple * seats)) == pytest.approx(
+        stated, rel=0.35
+    )
 
 
 @pytest.mark.parametrize("seats", [5, 7])
@@ -258,12 +258,12 @@ def test_shortfall__drawn_as_the_contract_does__has_its_probability(seats):
         )
         short += won < seats
     # Each member's seats are Poisson up to the cap.
-    below = stats.poisson.pmf(range(cap), expected / members)
+    below = scipy.stats.poisson.pmf(range(cap), expected / members)
     each = np.append(below, 1 - sum(below))
     total = np.ones(1)
     for _ in range(members):
         total = np.convolve(total, each)
-    assert stats.binomtest(short, draws, sum(total[:seats])).pvalue > 0.001
+    assert scipy.stats.binomtest(short, draws, sum(total[:seats])).pvalue > 0.001
 
 
 @pytest.mark.parametrize(
@@ -286,7 +286,7 @@ def test_shortfall__drawn_as_the_contract_does__has_its_probability(seats):
     ],
 )
 def test_bad_quorum__formula__is_the_stated_probability(seats, share, stated):
-    bad = stats.binom.sf(compute_quorum(seats) - 1, seats, share)
+    bad = scipy.stats.binom.sf(compute_quorum(seats) - 1, seats, share)
     assert bad == pytest.approx(stated, rel=0.5)
 
 
@@ -305,5 +305,5 @@ def test_bad_quorum__drawn_with_a_third_malicious__is_no_likelier_than_stated(se
         malicious = sum(sortition.get_member(seat) < members // 3 for seat in committee)
         bad += malicious >= compute_quorum(seats)
     # Nobody holds more than a third, which makes it rarer than the formula says.
-    probability = stats.binom.sf(compute_quorum(seats) - 1, seats, 1 / 3)
-    assert stats.binomtest(bad, draws, probability, alternative="greater").pvalue > 0.001
+    probability = scipy.stats.binom.sf(compute_quorum(seats) - 1, seats, 1 / 3)
+    assert scipy.stats.binomtest(bad, draws, probability, alternative="greater").pvalue > 0.001
