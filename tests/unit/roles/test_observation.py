@@ -13,19 +13,20 @@ from tests.unit.roles.drawn import make_drawn
 
 
 class LaggingLedger:
-    """A ledger that hides all events for a number of reads."""
+    """A ledger whose log ends at block `last` for a number of looks."""
 
-    def __init__(self, ledger, reads):
+    def __init__(self, ledger, looks, last=0):
         self._ledger = ledger
-        self.left = reads
+        self._last = last
+        self._left = looks
 
     def __getattr__(self, name):
         return getattr(self._ledger, name)
 
     def get_snapshot(self, task_id):
-        self.left -= 1
+        self._left -= 1
         seen = self._ledger.get_snapshot(task_id)
-        return replace(seen, head=0) if self.left >= 0 else seen
+        return replace(seen, head=self._last) if self._left >= 0 else seen
 
 
 @pytest.fixture(scope="module")
@@ -78,24 +79,7 @@ def test_observe__logs_end_before_the_seed_of_the_vote__waits():
     )
     pauses = []
     watcher = Watch(
-        Behind(federation.ledger, opened - 1, 2), federation.task_id, pause=pauses.append
+        LaggingLedger(federation.ledger, 2, opened - 1), federation.task_id, pause=pauses.append
     )
     assert watcher.observe().live.draws
     assert len(pauses) == 2
-
-
-class Behind:
-    """A ledger whose log ends at a block for a number of looks."""
-
-    def __init__(self, ledger, last, looks):
-        self._ledger = ledger
-        self._last = last
-        self._left = looks
-
-    def __getattr__(self, name):
-        return getattr(self._ledger, name)
-
-    def get_snapshot(self, task_id):
-        self._left -= 1
-        seen = self._ledger.get_snapshot(task_id)
-        return replace(seen, head=self._last) if self._left >= 0 else seen
