@@ -6,10 +6,10 @@ export PYTHON
 
 ENV := . tools/env.sh &&
 
-.PHONY: help demo test check fmt bench test-sol test-e2e setup clean
+.PHONY: help demo test check fmt bench bench-peers test-sol test-e2e setup clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-10s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' Makefile
 
 demo: setup ## run a whole federation on real data over Anvil (ARGS="--rounds 3")
 	@$(ENV) exec flchain demo $(ARGS)
@@ -28,6 +28,9 @@ fmt: ## format Python and Solidity
 
 bench: setup ## run every benchmark; tables go to the screen, results to benchmarks/results
 	@$(ENV) for script in $$(grep -ls __main__ benchmarks/*.py); do echo "== $$script"; python "$$script" $(ARGS); done
+
+bench-peers: setup ## make the environments of the libraries that benchmarks compare with
+	@bash tools/peers.sh flwr
 
 test-sol: setup ## Solidity tests only
 	@$(ENV) python tools/run_tests.py solidity ape

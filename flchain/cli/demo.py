@@ -9,7 +9,7 @@ import click
 
 from flchain.cli.failures import Terminated
 from flchain.cli.files import verify_writable
-from flchain.cli.numbers import AGENTS, ALPHA, ROUNDS, SEED, VALIDATORS
+from flchain.cli.numbers import AGENTS, ALPHA, ATTACKERS, ROUNDS, SEED, VALIDATORS
 from flchain.cli.options import read_settings, with_settings
 from flchain.cli.runs import (
     RECORD,
@@ -27,7 +27,17 @@ if TYPE_CHECKING:
 
     from flchain.cli.plans import Plan
 
-_STRATEGIES = ("fedavg", "mimelite")
+_STRATEGIES = (
+    "fedavg",
+    "fedavgm",
+    "fedprox",
+    "scaffold",
+    "fednova",
+    "fedadam",
+    "fedyogi",
+    "fedadagrad",
+    "mimelite",
+)
 _DATASETS = ("mnist", "digits")
 
 
@@ -85,9 +95,21 @@ def demo(settings: Settings, *, processes: bool, memory: bool, **options: Any) -
 
 @click.command()
 @federation_options
+@click.option("--aggregator", default="weighted-mean", show_default=True, help="A robust rule.")
+@click.option("--byzantine", type=ATTACKERS, help="Bad updates to withstand; default: attackers.")
+@click.option("--attack", default="", metavar="NAME", help="What the attackers do.")
+@click.option("--attackers", type=ATTACKERS, default=0, help="How many of the agents attack.")
+@click.option("--task", metavar="MODULE:OBJECT", help="Your own model and data, in Python.")
+@click.option(
+    "--batched", "is_batched", is_flag=True, help="Train all agents at once; small dense models."
+)
 @with_settings("mnist")
 def simulate(settings: Settings, **options: Any) -> None:
-    """Run a whole federation in memory, chain and store included."""
+    """Run a whole federation in memory, chain and store included.
+
+    With --attack some agents are malicious; --aggregator names the rule that is to withstand
+    them, such as median, or nnm/trimmed-mean.
+    """
     run_demo(settings, "simulate", ledger="memory", is_multiprocess=False, **options)
 
 
@@ -114,7 +136,7 @@ def run_demo(
     outline, missing = choose(choice, settings, command)
     if missing:
         click.echo(f"note: {'; '.join(missing)}")
-    plan = build_plan(outline, settings)
+    plan = build_plan(outline, settings, is_batched=choice.is_batched)
     run = create_run(settings.data_dir, time.strftime("%Y%m%d-%H%M%S", time.gmtime()))
     try:
         document = _play(plan, run, console)

@@ -122,7 +122,7 @@ def play(
 ) -> dict[str, Any]:
     """Run a founded federation to its last reward; return the summary document."""
     terms = load_terms(venue.ledger, venue.store, task_id)
-    progress.scoreboard = Scoreboard(venue.store, terms, plan.test)
+    progress.scoreboard = Scoreboard(venue.store, terms, plan.test, plan.scenario.build_trainer())
     seen = run_rounds(plan, venue, task_id, progress)
     results = Results(
         past=seen.past,
@@ -154,6 +154,9 @@ def run_here(plan: Plan, venue: Venue, task_id: TaskId, progress: Progress) -> O
 
     def until(seen: Observation) -> bool:
         progress.observe(seen)
+        if federation.batching is not None:
+            # Before the agents, whose turns may be in several threads.
+            federation.batching.tick(seen)
         return is_over(seen, plan.outline.rounds)
 
     with progress.stage("rounds"):

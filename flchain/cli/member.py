@@ -77,6 +77,9 @@ def _node_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def _data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--data", required=True, metavar="SOURCE", help="Rows; see below."),
+        click.option(
+            "--model", metavar="MODULE:OBJECT", help="Your own model, as for `flchain simulate`."
+        ),
         click.option("--share", metavar="I/N", help="Only the I-th of N Dirichlet parts."),
         click.option(
             "--alpha", type=ALPHA, default=0.5, show_default=True, help="Skew of the parts."

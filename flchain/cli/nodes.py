@@ -30,6 +30,7 @@ from flchain.roles.upkeep import Upkeep, is_over
 
 if TYPE_CHECKING:
     from flchain.learning.data import Dataset
+    from flchain.learning.training import Trainer
     from flchain.roles.drawing import Drawing
 
 PATIENCE = Seconds(20)
@@ -70,6 +71,7 @@ def run_agent(
     settings: Settings,
     *,
     data: str,
+    model: str | None,
     share: str | None,
     alpha: float,
     seed: int,
@@ -79,13 +81,12 @@ def run_agent(
 ) -> None:
     """Run an agent until the task's last round, then claim."""
     from flchain.cli.sources import verify_rows  # noqa: PLC0415 - not for orchestrators
-    from flchain.learning.training import get_trainer  # noqa: PLC0415
     from flchain.roles.agent import Agent  # noqa: PLC0415
 
     rows = _load_data(settings, data, share, alpha, seed)
     with open_node(settings, "agent", Role.AGENT, NodeOptions(**options)) as node:
         verify_floors(node.terms, Floors(min_survivors, architectures))
-        trainer = get_trainer(node.terms.policy.model)
+        trainer, rows = _build_trainer(node.terms, model, rows)
         verify_rows(rows, trainer, node.terms.policy)
         upkeep = node.build_upkeep(PATIENCE)
         run_node(node, Agent(node.context, node.terms, trainer, rows, upkeep))
@@ -95,6 +96,7 @@ def run_validator(
     settings: Settings,
     *,
     data: str,
+    model: str | None,
     share: str | None,
     alpha: float,
     seed: int,
@@ -104,13 +106,12 @@ def run_validator(
 ) -> None:
     """Endorse the task if that is still to be done, then run until its last round and claim."""
     from flchain.cli.sources import verify_rows  # noqa: PLC0415 - not for orchestrators
-    from flchain.learning.training import get_trainer  # noqa: PLC0415
     from flchain.roles.validator import Validator  # noqa: PLC0415
 
     rows = _load_data(settings, data, share, alpha, seed)
     with open_node(settings, "validator", Role.VALIDATOR, NodeOptions(**options)) as node:
         verify_floors(node.terms, Floors(min_survivors, architectures))
-        trainer = get_trainer(node.terms.policy.model)
+        trainer, rows = _build_trainer(node.terms, model, rows)
         verify_rows(rows, trainer, node.terms.policy)
         upkeep, drawing = node.build_upkeep(PATIENCE), build_drawing(settings, node)
         role = Validator(node.context, node.terms, trainer, rows, upkeep, drawing)
@@ -247,6 +248,24 @@ def print_json_notice(notice: Notice) -> None:
 
 def _print_error(error: FlchainError) -> None:
     click.echo(f"trying again: {error}", err=True)
+
+
+def _build_trainer(terms: Terms, model: str | None, rows: "Dataset") -> tuple["Trainer", "Dataset"]:
+    """Return a trainer for the task's model, and the rows as it wants them."""
+    from flchain.cli.objects import load_task  # noqa: PLC0415 - not for orchestrators
+    from flchain.learning.training import get_trainer  # noqa: PLC0415
+
+    spec = terms.policy.model
+    if model is None:
+        return get_trainer(spec), rows
+    task = load_task(model)
+    own = task.build_model()
+    if own.get_layers() != spec.layers:
+        raise ConfigError(
+            f"model {model!r} has other layers than {spec.architecture}, which task "
+            f"{terms.task_id} trains: name the module that its sponsor gave out"
+        )
+    return own, task.prepare_rows(rows)
 
 
 def _load_data(

@@ -3,20 +3,27 @@
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 
+import numpy as np
+from numpy.typing import NDArray
+
 from flchain.chain.anvil import find_anvil
+from flchain.cli.objects import load_task
 from flchain.cli.sources import PLANS, find_mnist, load_rows, split_evenly, split_shares
 from flchain.cli.summary import Outline
 from flchain.config import Settings
-from flchain.learning.data import Dataset
+from flchain.learning.aggregators import build_aggregator, build_rule
+from flchain.learning.attacks import get_attack
+from flchain.learning.data import Dataset, partition_sites
 from flchain.learning.presets import load_preset
+from flchain.learning.strategies import DEFAULTS
+from flchain.learning.task import LearningTask
 from flchain.protocol.errors import ConfigError
 from flchain.protocol.params import LOCAL, Preset
 from flchain.protocol.policy import Policy
 from flchain.roles.simulation import Scenario
 
 DEFAULT_SEED = 7
-STRATEGIES: dict[str, dict[str, int]] = {"fedavg": {}, "mimelite": {"beta_micros": 900_000}}
-"""Strategies that can be asked for by name alone, with the parameters they then get."""
+MEAN = "weighted-mean"
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,12 @@ class Choice:
     dataset: str | None = None
     ledger: str | None = None
     is_multiprocess: bool = False
+    aggregator: str = MEAN
+    byzantine: int | None = None
+    attack: str = ""
+    attackers: int = 0
+    task: str | None = None
+    is_batched: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,12 +64,16 @@ def choose(choice: Choice, settings: Settings, command: str) -> tuple[Outline, l
     """
     missing: list[str] = []
     ledger = choice.ledger or ("memory" if _lacks_anvil(settings, missing) else "anvil")
-    dataset = choice.dataset or ("digits" if _lacks_mnist(settings, missing) else "mnist")
+    dataset = (
+        choice.task or choice.dataset or ("digits" if _lacks_mnist(settings, missing) else "mnist")
+    )
     if choice.is_multiprocess and ledger != "anvil":
         find_anvil(settings.anvil)
         raise ConfigError("separate processes need a chain that they share: leave out --memory")
     if choice.agents < 1 or choice.validators < 1 or choice.rounds < 1:
         raise ConfigError("agents, validators and rounds must be at least 1")
+    if (choice.attackers and not choice.attack) or choice.attackers >= choice.agents:
+        raise ConfigError("attackers need an --attack, and an honest agent besides them")
     outline = Outline(
         command=command,
         ledger=ledger,
@@ -68,12 +85,23 @@ def choose(choice: Choice, settings: Settings, command: str) -> tuple[Outline, l
         seed=choice.seed,
         strategy=choice.strategy,
         is_multiprocess=choice.is_multiprocess,
+        aggregator=choice.aggregator,
+        byzantine=choice.attackers if choice.byzantine is None else choice.byzantine,
+        attack=choice.attack,
+        attackers=choice.attackers,
     )
     return outline, missing
 
 
-def build_plan(outline: Outline, settings: Settings) -> Plan:
+def build_plan(outline: Outline, settings: Settings, *, is_batched: bool = False) -> Plan:
     """Load the rows, split them and write the policy. Raises ConfigError."""
+    plan = _build_plan(outline, settings)
+    return replace(plan, scenario=replace(plan.scenario, is_batched=is_batched))
+
+
+def _build_plan(outline: Outline, settings: Settings) -> Plan:
+    if ":" in outline.dataset:
+        return _build_task_plan(outline, settings)
     rows = PLANS[outline.dataset]
     train = load_rows(rows.agents, settings.mnist)
     held_out = load_rows(rows.validators, settings.mnist)
@@ -83,6 +111,8 @@ def build_plan(outline: Outline, settings: Settings) -> Plan:
         rounds=outline.rounds,
         shares=split_shares(train, outline.agents, outline.alpha, outline.seed),
         held_out=split_evenly(held_out, outline.validators),
+        attack=get_attack(outline.attack) if outline.attack else None,
+        attackers=outline.attackers,
     )
     return Plan(outline, scenario, load_rows(rows.test, settings.mnist), settings)
 
@@ -90,15 +120,79 @@ def build_plan(outline: Outline, settings: Settings) -> Plan:
 def build_policy(outline: Outline) -> Policy:
     """Return the data set's preset with the seed, the strategy and the numbers of this run."""
     preset = load_preset(outline.dataset)
+    return load_preset(outline.dataset, _build_overrides(outline, preset))
+
+
+def _build_task_plan(outline: Outline, settings: Settings) -> Plan:
+    """Plan a task of the user's own: validators hold a fifth of its training rows."""
+    task = load_task(outline.dataset)
+    preset = task.build_policy({})
+    rng = np.random.default_rng(outline.seed)
+    order = rng.permutation(len(task.train))
+    held, rows = np.sort(order[: len(order) // 5]), np.sort(order[len(order) // 5 :])
+    scenario = Scenario(
+        policy=task.build_policy(_build_overrides(outline, preset)),
+        preset=_build_preset(outline),
+        rounds=outline.rounds,
+        shares=tuple(map(task.prepare_rows, _split_task(task, rows, outline))),
+        held_out=tuple(
+            task.prepare_rows(part)
+            for part in split_evenly(task.train.select(held), outline.validators)
+        ),
+        build_model=task.build_model,
+        attack=get_attack(outline.attack) if outline.attack else None,
+        attackers=outline.attackers,
+    )
+    return Plan(outline, scenario, task.prepare_rows(task.test), settings)
+
+
+def _split_task(
+    task: LearningTask, rows: NDArray[np.int64], outline: Outline
+) -> tuple[Dataset, ...]:
+    """Return one share for each agent: its site's rows, or a Dirichlet part."""
+    train = task.train.select(rows)
+    if task.sites is None:
+        return split_shares(train, outline.agents, outline.alpha, outline.seed)
+    parts = partition_sites(task.sites[rows])
+    if len(parts) != outline.agents:
+        raise ConfigError(
+            f"task {outline.dataset!r} has {len(parts)} sites: write --agents {len(parts)}"
+        )
+    return tuple(train.select(part) for part in parts.values())
+
+
+def _build_overrides(outline: Outline, preset: Policy) -> dict[str, object]:
+    """Return what this run writes over the preset."""
     overrides: dict[str, object] = {"seed": f"{outline.seed:064x}"}
     if outline.agents > preset.max_agents:
         overrides["max_agents"] = outline.agents
     if outline.agents < preset.min_agents:
         overrides |= {"min_agents": outline.agents, "min_survivors": outline.agents}
         overrides["max_share_bps"] = 10_000
-    parameters = STRATEGIES[outline.strategy]
+    parameters = DEFAULTS[outline.strategy]
     overrides["strategy"] = {"name": outline.strategy, "parameters": parameters}
-    return load_preset(outline.dataset, overrides)
+    if outline.aggregator != MEAN:
+        overrides |= _choose_aggregator(outline, preset.min_agents)
+    return overrides
+
+
+def _choose_aggregator(outline: Outline, min_agents: int) -> dict[str, object]:
+    """Return the rule with usual parameters, and as many updates a round as it needs."""
+    aggregator = build_aggregator(outline.aggregator)
+    rule = build_rule(aggregator, outline.byzantine, outline.agents)
+    settings = dict(rule.parameters)
+    least = aggregator.compute_least(settings, outline.agents)
+    if least is None:
+        raise ConfigError(
+            f"{rule.name} cannot withstand {outline.byzantine} bad updates among {outline.agents} "
+            "agents: add agents, lower --byzantine or choose another --aggregator"
+        )
+    least = min(max(least, min_agents), outline.agents)
+    return {
+        "aggregator": {"name": rule.name, "parameters": settings},
+        "min_agents": least,
+        "min_survivors": least,
+    }
 
 
 def _build_preset(outline: Outline) -> Preset:

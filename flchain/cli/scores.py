@@ -3,7 +3,8 @@
 from flchain.learning.data import Dataset
 from flchain.learning.evaluation import Evaluation
 from flchain.learning.export import get_model_arrays
-from flchain.learning.training import get_trainer
+from flchain.learning.personalisation import evaluate_shared
+from flchain.learning.training import Trainer
 from flchain.protocol.types import Version
 from flchain.roles.archive import Archive
 from flchain.roles.assembly import fetch_state
@@ -15,12 +16,12 @@ from flchain.storage.base import ContentStore
 class Scoreboard:
     """Evaluates each version once."""
 
-    def __init__(self, store: ContentStore, terms: Terms, test: Dataset) -> None:
+    def __init__(self, store: ContentStore, terms: Terms, test: Dataset, trainer: Trainer) -> None:
         """Evaluate versions that are in `store` on `test`."""
         self._archive = Archive(store)
         self._terms = terms
         self._test = test
-        self._trainer = get_trainer(terms.policy.model)
+        self._trainer = trainer
         self.scores: dict[Version, Evaluation] = {}
 
     def evaluate(self, past: TaskPast) -> list[Version]:
@@ -29,5 +30,7 @@ class Scoreboard:
         for version in new:
             state = fetch_state(self._archive, past.versions[version].state_digest, self._terms)
             arrays = get_model_arrays(state, self._terms.policy)
-            self.scores[version] = self._trainer.evaluate(arrays, self._test)
+            self.scores[version] = evaluate_shared(
+                self._trainer, arrays, self._test, self._terms.policy, version
+            )
         return new

@@ -1,14 +1,13 @@
 """Where rows come from: MNIST, the digits of scikit-learn, an .npz file, or a Python function."""
 
-import importlib
 import re
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from flchain.cli.objects import call_object, import_object
 from flchain.learning.data import Dataset, load_digits, load_mnist, partition_dirichlet
 from flchain.learning.training import Trainer
 from flchain.protocol.errors import ConfigError
@@ -159,17 +158,7 @@ def build_dataset(name: str, inputs: np.ndarray, labels: np.ndarray) -> Dataset:
 
 def _call(source: str) -> Dataset:
     """Call the user's own function; what it raises is the user's to see."""
-    module, _, name = source.partition(":")
-    names: Sequence[str] = name.split(".")
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        found = importlib.import_module(module)
-        for part in names:
-            found = getattr(found, part)
-        rows = found()  # type: ignore[operator]  # checked by what it returns
-    except Exception as error:
-        raise ConfigError(f"data {source!r}: {type(error).__name__}: {error}") from error
+    rows = call_object(import_object(source, "data"), source, "data")
     if not isinstance(rows, Dataset):
         raise ConfigError(f"data {source!r} returned {type(rows).__name__}, not a Dataset")
     return rows

@@ -32,6 +32,10 @@ class Outline:
     seed: int
     strategy: str
     is_multiprocess: bool
+    aggregator: str = "weighted-mean"
+    byzantine: int = 0
+    attack: str = ""
+    attackers: int = 0
 
 
 @dataclass(frozen=True)

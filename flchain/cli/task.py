@@ -184,6 +184,7 @@ def _describe_policy(policy: "Policy") -> dict[str, Any]:
     return {
         "policy_digest": digest.hex(),
         "policy_cid": str(cid_from_digest(digest)),
+        "privacy": _explain_privacy(policy),
         "policy": encode_policy(policy).decode(),
     }
 
@@ -192,3 +193,17 @@ def _to_plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.hex()
     return str(value) if isinstance(value, int) and value >= 1 << 53 else value
+
+
+def _explain_privacy(policy: "Policy") -> str:
+    """Return what is promised once the budget is spent, or that nothing is."""
+    from flchain.learning.privacy import (  # noqa: PLC0415
+        count_private_rounds,
+        explain_privacy,
+        is_private,
+    )
+    from flchain.learning.strategies import get_strategy  # noqa: PLC0415
+
+    sections = len(get_strategy(policy).update_sections)
+    rounds = count_private_rounds(policy, sections) if is_private(policy) else 0
+    return explain_privacy(policy, sections, rounds)

@@ -2,25 +2,36 @@
 
 Weighted sums of int32 updates in int64 are exact and do not depend on the order of the
 updates. The function is total: an invalid update counts for nothing, and no input aborts it.
+
+A robust rule takes the place of the sum: it counts heads, since weights are declared and not
+proven, and what stands for the sum is its centre times the total weight. Weights still decide
+the pay. The rows are in an order that the round's key draws, which settles ties.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from flchain.learning.aggregators import Aggregator, Settings, find_centre, get_aggregator
+from flchain.learning.cohorts import is_in_cohort
+from flchain.learning.compression import check_compression, is_lossless
 from flchain.learning.initialisation import compute_initial_parameters
-from flchain.learning.integers import add_scaled, centre, clip_norm, divide_half_up
-from flchain.learning.parameters import STATE_BITS, Int64, QuantizedUpdate, State
+from flchain.learning.integers import add_scaled, centre, clip_norm, divide_half_up, saturate
+from flchain.learning.parameters import STATE_BITS, Int32, Int64, QuantizedUpdate, State
 from flchain.learning.payloads import Payload, encode_payload
+from flchain.learning.personalisation import mask_local_layers
+from flchain.learning.privacy import check_privacy, is_private
 from flchain.learning.schemas import decode_update, get_aggregate_schema, get_update_schema
 from flchain.learning.strategies import Step, get_strategy
 from flchain.protocol.errors import ConfigError, EncodingError
-from flchain.protocol.policy import Policy, RuleSpec
+from flchain.protocol.policy import Policy
 from flchain.protocol.types import Bps
 
 _WHOLE_BPS = 10_000
-_AGGREGATOR = "weighted-mean"
+_WEIGHTED_MEAN = "weighted-mean"
+_ORDER_DOMAIN = b"flchain-order-v1\x00"
 
 
 @dataclass(frozen=True)
@@ -38,7 +49,7 @@ class Submission:
 
 @dataclass(frozen=True)
 class Aggregate:
-    """The weighted sum of a round's updates, in units of 2^-shift.
+    """The weighted sum of a round's updates, in units of 2^-shift, or what stands for it.
 
     `weights` holds, in the order of the submissions, what each counted for: 0 is invalid.
     """
@@ -54,9 +65,18 @@ class Aggregate:
 
 def check_rules(policy: Policy) -> None:
     """Raise ConfigError, with the way out, if this version cannot run `policy`."""
-    get_strategy(policy)
-    if policy.aggregator != RuleSpec(_AGGREGATOR):
-        raise ConfigError(f'policy: aggregator.name must be "{_AGGREGATOR}", without parameters')
+    strategy = get_strategy(policy)
+    check_compression(policy.compression, policy.mode)
+    check_privacy(policy, len(strategy.update_sections))
+    if strategy.counts and (is_private(policy) or not is_lossless(policy.compression)):
+        raise ConfigError(
+            f"policy: {strategy.name} sends counts that must stay exact; choose a lossless "
+            "compression and no noise, or another strategy"
+        )
+    if policy.aggregator.name != _WEIGHTED_MEAN:
+        get_aggregator(policy.aggregator, policy.min_survivors, policy.max_agents)
+    elif policy.aggregator.parameters:
+        raise ConfigError("policy: weighted-mean has no parameters; remove aggregator.parameters")
     if policy.mode != "plain":
         raise ConfigError('policy: mode "secure" cannot be aggregated yet; write "plain"')
 
@@ -86,6 +106,8 @@ def verify_update(
 
     Besides its form, its samples must give the weight that was recorded for it.
     """
+    if not is_in_cohort(policy, round_key, agent):
+        raise EncodingError(f"update: {agent} is not in the round's cohort")
     update = decode_update(data, policy, round_key=round_key, agent=agent)
     declared = compute_weight(update.scalars["samples"], policy)
     if declared != weight:
@@ -107,16 +129,18 @@ def is_valid_update(
 def aggregate_updates(
     submissions: Sequence[Submission], policy: Policy, round_key: bytes
 ) -> Aggregate:
-    """Sum the valid updates by capped weight, holding one of them in memory at a time.
+    """Return the policy's aggregate of the valid updates.
 
+    The weighted mean holds one of them in memory at a time, a robust rule all.
     Raises ConfigError if there are more submissions than the policy's max_agents, for which
     the sum could overflow.
     """
     if len(submissions) > policy.max_agents:
         raise ConfigError(f"{len(submissions)} updates, the policy allows {policy.max_agents}")
     check_rules(policy)
-    most = policy.update.w_max
-    declared = [item.weight if 0 < item.weight <= most else 0 for item in submissions]
+    declared = _list_declared(submissions, policy)
+    if policy.aggregator.name != _WEIGHTED_MEAN:
+        return _aggregate_robustly(submissions, declared, policy, round_key)
     # The caps depend on which updates are valid. Assume all; if not, sum once more.
     while True:
         weights = compute_capped_weights(declared, policy.max_share_bps)
@@ -141,7 +165,8 @@ def compute_step(aggregate: Aggregate, policy: Policy) -> Step:
 
 def compute_next_state(state: State, aggregate: Aggregate, policy: Policy) -> State:
     """Return the model state after the round: what the committee votes on."""
-    return get_strategy(policy).apply(state, compute_step(aggregate, policy), policy)
+    step = mask_local_layers(compute_step(aggregate, policy), policy.model)
+    return get_strategy(policy).apply(state, step, policy)
 
 
 def compute_initial_state(policy: Policy) -> State:
@@ -154,6 +179,75 @@ def encode_aggregate(aggregate: Aggregate, policy: Policy) -> bytes:
     """Return the bytes of the weighted sum and its total weight."""
     payload = Payload(aggregate.sections, {"total_weight": aggregate.total_weight})
     return encode_payload(payload, get_aggregate_schema(policy))
+
+
+def count_updates(
+    submissions: Sequence[Submission], policy: Policy, round_key: bytes
+) -> tuple[int, ...]:
+    """Return what each submission counts for, as `aggregate_updates` does, and no more."""
+    declared = _list_declared(submissions, policy)
+    pairs = zip(submissions, declared, strict=True)
+    valid = [w if w and _read_update(item, policy, round_key) else 0 for item, w in pairs]
+    return compute_capped_weights(valid, policy.max_share_bps)
+
+
+def is_sum(policy: Policy) -> bool:
+    """Return whether an aggregate is the weighted sum itself."""
+    return policy.aggregator.name == _WEIGHTED_MEAN
+
+
+def _list_declared(submissions: Sequence[Submission], policy: Policy) -> list[int]:
+    """Return the weights on chain; one that nobody may have is 0."""
+    most = policy.update.w_max
+    return [item.weight if 0 < item.weight <= most else 0 for item in submissions]
+
+
+def _aggregate_robustly(
+    submissions: Sequence[Submission], declared: Sequence[int], policy: Policy, round_key: bytes
+) -> Aggregate:
+    """Return the total weight times the rule's centre of the valid updates.
+
+    If some updates are invalid, they were among the `f` bad ones: the rule then withstands as
+    many as it can among the others. If there are too few for it to withstand none, the sum is
+    zero and the model stays as it is.
+    """
+    updates = [
+        _read_update(item, policy, round_key) if weight else None
+        for item, weight in zip(submissions, declared, strict=True)
+    ]
+    counted = [weight if update else 0 for weight, update in zip(declared, updates, strict=True)]
+    weights = compute_capped_weights(counted, policy.max_share_bps)
+    pairs = zip(submissions, updates, strict=True)
+    valid = sorted(
+        ((_draw_place(item.agent, round_key), update) for item, update in pairs if update),
+        key=lambda pair: pair[0],
+    )
+    rule = get_aggregator(policy.aggregator, policy.min_survivors, policy.max_agents)
+    settings = rule.weaken(len(valid), dict(policy.aggregator.parameters))
+    sections = {}
+    for name, size in get_update_schema(policy).sections:
+        rows = [update.sections[name] for _, update in valid]
+        sections[name] = (
+            np.zeros(size, np.int64)
+            if settings is None
+            else _scale_centre(rule, rows, settings, sum(weights), policy)
+        )
+    return Aggregate(sections, weights)
+
+
+def _draw_place(agent: str, round_key: bytes) -> bytes:
+    """Return what an agent's update is sorted by: nobody's choice, and the same for everybody."""
+    return hashlib.sha256(_ORDER_DOMAIN + round_key + agent.lower().encode()).digest()
+
+
+def _scale_centre(
+    rule: Aggregator, rows: Sequence[Int32], settings: Settings, total: int, policy: Policy
+) -> Int64:
+    centre_of_rows = find_centre(rule, rows, settings)
+    # |values| / divisor is a coordinate and total a sum of weights: their product is below 2^31
+    # and the divisor, of at most 2^10 rows in units of 2^-20, at most 2^30.
+    scaled = divide_half_up(centre_of_rows.values * total, centre_of_rows.divisor)
+    return saturate(scaled, policy.update.coordinate_bound * total)
 
 
 def _sum_updates(

@@ -77,6 +77,45 @@ def saturate(vector: Int64, limit: int) -> Int64:
     return np.clip(vector, -limit, limit)
 
 
+def multiply_fraction(vector: Int64, numerator: int, denominator: int) -> Int64:
+    """Return vector * numerator / denominator, rounded half up, for magnitudes up to 2^62.
+
+    `denominator` is positive, `numerator` is not negative, both are at most 2^30, and the exact
+    result must stay below 2^62.
+    """
+    whole = vector // denominator
+    rest = vector - whole * denominator
+    rest *= numerator
+    whole *= numerator
+    whole += divide_half_up(rest, denominator)
+    return whole
+
+
+def divide_vectors(numerator: Int64, denominator: Int64, bits: int, limit: int) -> Int64:
+    """Return numerator * 2^bits / denominator by value, rounded half up and saturated.
+
+    `denominator` is from 1 to 2^32, `bits` at most 28 and `limit` at most 2^60.
+    """
+    whole = numerator // denominator
+    rest = numerator - whole * denominator
+    most = (limit >> bits) + 1
+    result = np.clip(whole, -most, most) << bits
+    result += ((rest << (bits + 1)) + denominator) // (2 * denominator)
+    return saturate(result, limit)
+
+
+def compute_isqrt(vector: Int64) -> Int64:
+    """Return floor(sqrt(value)) of values from 0 to 2^62.
+
+    The square root in float64 only guesses; integers settle it, so that no machine's rounding
+    takes part in the result.
+    """
+    root = np.sqrt(vector.astype(np.float64)).astype(np.int64)
+    root -= root * root > vector
+    root += (root + 1) * (root + 1) <= vector
+    return root
+
+
 def _square_small(chunk: Int32 | Int64) -> int:
     exact = chunk.astype(np.float64)
     return int(exact @ exact)

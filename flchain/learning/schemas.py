@@ -2,6 +2,7 @@
 
 import hashlib
 
+from flchain.learning.compression import decompress_update, is_compressed
 from flchain.learning.integers import compute_squared_norm
 from flchain.learning.parameters import STATE_BITS, STATE_LIMIT, Int32, QuantizedUpdate, State
 from flchain.learning.payloads import Payload, PayloadSchema, decode_payload, encode_payload
@@ -14,18 +15,19 @@ from flchain.protocol.types import Digest
 def get_state_schema(policy: Policy) -> PayloadSchema:
     """Return what a model state of this task contains."""
     names = ("params", *get_strategy(policy).server_sections)
-    return PayloadSchema("state", "int64", STATE_BITS, _size_sections(policy, names))
+    sections = tuple((name, policy.model.parameters) for name in names)
+    return PayloadSchema("state", "int64", STATE_BITS, sections)
 
 
 def get_update_schema(policy: Policy) -> PayloadSchema:
     """Return what an agent's update contains; `samples` counts its training rows."""
-    sections = _size_sections(policy, get_strategy(policy).update_sections)
+    sections = _size_update(policy)
     return PayloadSchema("update", "int32", policy.update.shift, sections, ("samples",))
 
 
 def get_aggregate_schema(policy: Policy) -> PayloadSchema:
     """Return what a round's weighted sum contains."""
-    sections = _size_sections(policy, get_strategy(policy).update_sections)
+    sections = _size_update(policy)
     return PayloadSchema("aggregate", "int64", policy.update.shift, sections, ("total_weight",))
 
 
@@ -62,11 +64,20 @@ def decode_update(data: bytes, policy: Policy, *, round_key: bytes, agent: str) 
     Raises EncodingError on a wrong form, another round's or agent's update, a coordinate
     beyond the policy's bound or a section longer than the policy's clip.
     """
-    payload = decode_payload(data, get_update_schema(policy), round_key=round_key, agent=agent)
-    for name, section in payload.sections.items():
+    update = _decode_sections(data, policy, round_key, agent)
+    for name, section in update.sections.items():
         _check_magnitude(name, section, policy)
-    if payload.scalars["samples"] < 1:
+    if update.scalars["samples"] < 1:
         raise EncodingError("update: samples is 0; an update needs at least one")
+    get_strategy(policy).verify(update, policy)
+    return update
+
+
+def _decode_sections(data: bytes, policy: Policy, round_key: bytes, agent: str) -> QuantizedUpdate:
+    schema = get_update_schema(policy)
+    if is_compressed(policy):
+        return decompress_update(data, policy, schema, round_key=round_key, agent=agent)
+    payload = decode_payload(data, schema, round_key=round_key, agent=agent)
     return QuantizedUpdate(payload.sections, payload.scalars)
 
 
@@ -80,5 +91,8 @@ def _check_magnitude(name: str, section: Int32, policy: Policy) -> None:
         raise EncodingError(f"update: the L2 norm of {name!r} is beyond the clip of {clip}")
 
 
-def _size_sections(policy: Policy, names: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
-    return tuple((name, policy.model.parameters) for name in names)
+def _size_update(policy: Policy) -> tuple[tuple[str, int], ...]:
+    """Return name and length of each section of an update."""
+    strategy, full = get_strategy(policy), policy.model.parameters
+    names = strategy.update_sections
+    return tuple((name, 1 if name in strategy.counts else full) for name in names)

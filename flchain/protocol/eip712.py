@@ -27,6 +27,7 @@ VOTE = (
     "Vote(bytes32 roundKey,uint8 attempt,bytes32 proposalId,uint8 verdict,uint8 reason,"
     "bytes32 counterContentId,uint16 quality,bytes32 execTag)"
 )
+SCORES = "Scores(bytes32 roundKey,bytes32 scoresDigest)"
 PERMIT = "Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"
 TOKEN_NAME = "flchain local token"  # noqa: S105 - a name, no secret
 """The local token's name, which its EIP-2612 domain holds."""
@@ -104,6 +105,11 @@ def hash_vote(key: Digest, attempt: int, vote: Vote) -> Digest:
     """Return what a `SignedVote` signs; `key` is the round key."""
     answer = (vote.verdict, vote.reason, vote.counter_content_id, vote.quality, vote.exec_tag)
     return _hash_struct(VOTE, key, attempt, vote.proposal_id, *answer)
+
+
+def hash_scores(key: Digest, scores_digest: Digest) -> Digest:
+    """Return what a validator's scores of a round sign; the contract is the distributor."""
+    return _hash_struct(SCORES, key, scores_digest)
 
 
 def hash_permit(

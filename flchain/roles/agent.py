@@ -1,23 +1,28 @@
 """The agent: trains on its own data, submits the update's digest, then serves the update.
 
+Where the policy adds noise, the agent stays out of rounds that its privacy budget cannot pay.
+
 The update is in the journal before its digest is sent, and in the store only after SUBMIT has
 closed, so that nobody can copy it in time. Killed at any point and started again, the agent
 finds in chain and journal what is left to do.
 """
 
+import sys
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from flchain.learning.aggregation import compute_weight
+from flchain.learning.cohorts import is_in_cohort
+from flchain.learning.compression import CHOICES, is_compressed
 from flchain.learning.data import Dataset
 from flchain.learning.payloads import compute_shape_digest
-from flchain.learning.quantisation import quantise_update
-from flchain.learning.randomness import derive_generator, derive_seed
-from flchain.learning.schemas import encode_update, get_update_schema
+from flchain.learning.privacy import count_private_rounds, is_private
+from flchain.learning.schemas import get_update_schema
 from flchain.learning.strategies import get_strategy
-from flchain.learning.strategies.base import ClientTask
 from flchain.learning.training import Trainer
 from flchain.protocol.calls import Submit
 from flchain.protocol.errors import ProtocolError
+from flchain.protocol.policy import RuleSpec
 from flchain.protocol.types import Phase, Role, RoundId
 from flchain.roles.archive import Sealed, seal_payload
 from flchain.roles.assembly import fetch_state
@@ -25,6 +30,7 @@ from flchain.roles.context import Context
 from flchain.roles.duties import was_entitled
 from flchain.roles.observation import Observation, is_overtaken
 from flchain.roles.payouts import claim_rewards
+from flchain.roles.production import Produce, Production
 from flchain.roles.retention import name_round_pin, release_old
 from flchain.roles.terms import Terms
 from flchain.roles.upkeep import Upkeep
@@ -42,6 +48,10 @@ class Agent:
     data: Dataset
     upkeep: Upkeep | None = None
     claims_at_once: bool = False
+    choice: RuleSpec = CHOICES[0]
+    """How to compress where the policy leaves that to the agent."""
+    produce: Produce | None = None
+    """Takes the place of training, rounding and noise: simulations have malicious agents."""
     _paid: set[RoundId] = field(default_factory=set)
     _made: tuple[RoundId, Sealed] | None = None
 
@@ -72,10 +82,13 @@ class Agent:
         agent = self.context.signer.address
         if any(item.agent == agent for item in seen.live.submissions):
             return False
+        if not is_in_cohort(self.terms.policy, self.context.get_round_key(seen.round.round), agent):
+            return False
         # The events may lag behind the member's record.
         member = self.context.ledger.get_member(self.context.task_id, agent)
         is_first = member.submitted_round != seen.round.round
-        return is_first and was_entitled(self.context, seen, Role.AGENT, member)
+        is_affordable = seen.round.round <= self._most_rounds
+        return is_first and is_affordable and was_entitled(self.context, seen, Role.AGENT, member)
 
     def _submit(self, seen: Observation) -> None:
         number = seen.round.round
@@ -95,32 +108,21 @@ class Agent:
         return self._seal(payload, number)
 
     def _make_update(self, seen: Observation) -> Sealed:
-        number, policy, agent = seen.round.round, self.terms.policy, self.context.signer.address
+        number = seen.round.round
         start = self.context.stopwatch()
         digest = seen.past.versions[seen.round.parent_version].state_digest
         state = fetch_state(self.context.archive, digest, self.terms)
-        fetched = self.context.stopwatch()
-        seed = derive_seed(policy.seed, "batches", number, agent.lower())
-        task = ClientTask(state, self.data, policy, self.trainer, seed)
-        trained = get_strategy(policy).train(task)
-        done = self.context.stopwatch()
-        rng = derive_generator(policy.seed, "rounding", number, agent.lower())
-        payload = encode_update(
-            quantise_update(trained, policy, rng),
-            policy,
-            round_key=self.context.get_round_key(number),
-            agent=agent,
-        )
+        payload, seconds = self._production.make_payload(seen.past, number, state)
         sealed = self._seal(payload, number)
-        self.context.notify("train", number, done - fetched)
-        self.context.notify("prepare", number, fetched - start + self.context.stopwatch() - done)
+        self.context.notify("train", number, seconds)
+        self.context.notify("prepare", number, self.context.stopwatch() - start - seconds)
         return sealed
 
     def _seal(self, payload: bytes, number: RoundId) -> Sealed:
         return seal_payload(
             payload,
             kind="update",
-            dtype="int32",
+            dtype="bytes" if is_compressed(self.terms.policy) else "int32",
             shape_digest=compute_shape_digest(get_update_schema(self.terms.policy)),
             round_key=self.context.get_round_key(number),
             agent=self.context.signer.address,
@@ -140,6 +142,25 @@ class Agent:
                 self.context.journal.delete(name)
         self.context.notify("serve", number, self.context.stopwatch() - start)
         return True
+
+    @property
+    def _production(self) -> Production:
+        return Production(
+            context=self.context,
+            policy=self.terms.policy,
+            trainer=self.trainer,
+            data=self.data,
+            choice=self.choice,
+            produce=self.produce,
+        )
+
+    @cached_property
+    def _most_rounds(self) -> int:
+        """The last round that the task's privacy budget pays for."""
+        policy = self.terms.policy
+        if not is_private(policy):
+            return sys.maxsize
+        return count_private_rounds(policy, len(get_strategy(policy).update_sections))
 
     @property
     def _entries(self) -> str:

@@ -2,8 +2,10 @@
 
 from flchain.learning.parameters import State
 from flchain.learning.schemas import decode_state
+from flchain.protocol.contribution import SignedScores
 from flchain.protocol.digests import content_id as compute_content_id
 from flchain.protocol.digests import survivor_root
+from flchain.protocol.events import ProposalSubmitted
 from flchain.protocol.types import Digest, Version
 from flchain.roles.archive import Archive
 from flchain.roles.context import Context
@@ -17,6 +19,7 @@ from flchain.roles.execution import (
 )
 from flchain.roles.history import RoundPast, TaskPast
 from flchain.roles.retention import name_version_pin
+from flchain.roles.scores import gather_scores, read_recorded_scores
 from flchain.roles.terms import Terms
 
 _SECTIONS_LIMIT = 8
@@ -32,7 +35,13 @@ def fetch_state(archive: Archive, digest: Digest, terms: Terms) -> State:
     return decode_state(payload, terms.policy)
 
 
-def build_inputs(context: Context, terms: Terms, task: TaskPast, past: RoundPast) -> RoundInputs:
+def build_inputs(
+    context: Context,
+    terms: Terms,
+    task: TaskPast,
+    past: RoundPast,
+    scores: tuple[SignedScores, ...] = (),
+) -> RoundInputs:
     """Collect what the result of a round depends on."""
     digest = task.versions[past.opened.parent_version].state_digest
     return RoundInputs(
@@ -42,13 +51,36 @@ def build_inputs(context: Context, terms: Terms, task: TaskPast, past: RoundPast
         parent=fetch_state(context.archive, digest, terms),
         survivors=compute_survivors(past),
         attesters=compute_attesters(past),
+        scores=scores,
+        validators=past.opened.validators,
     )
 
 
-def assemble_round(context: Context, terms: Terms, task: TaskPast, past: RoundPast) -> RoundResult:
-    """Execute a round and report how long it took."""
+def assemble_round(
+    context: Context,
+    terms: Terms,
+    task: TaskPast,
+    past: RoundPast,
+    proposal: ProposalSubmitted | None = None,
+) -> RoundResult:
+    """Execute a round and report how long it took.
+
+    Where contributions are scored, the scores are those in the record of `proposal`, or without
+    one those that can be found.
+    """
     start = context.stopwatch()
-    inputs = build_inputs(context, terms, task, past)
+    scores = (
+        gather_scores(context, terms, past)
+        if proposal is None
+        else read_recorded_scores(
+            context.archive,
+            terms,
+            past,
+            proposal,
+            (context.ids, context.get_round_key(past.opened.round)),
+        )
+    )
+    inputs = build_inputs(context, terms, task, past, scores)
     result = execute_round(terms, inputs, context.archive, context.ids)
     context.notify("execute", past.opened.round, context.stopwatch() - start)
     return result

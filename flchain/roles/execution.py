@@ -5,7 +5,7 @@ them must get the same bytes. It reads updates by the digests that the chain rec
 counts on nothing else.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from eth_utils.address import is_checksum_address
@@ -23,6 +23,12 @@ from flchain.learning.parameters import QuantizedUpdate, State
 from flchain.learning.payloads import compute_shape_digest
 from flchain.learning.schemas import encode_state, get_aggregate_schema
 from flchain.protocol.canonical import CanonicalValue, decode_canonical, encode_canonical
+from flchain.protocol.contribution import (
+    METHODS,
+    SignedScores,
+    compute_medians,
+    compute_reward_weights,
+)
 from flchain.protocol.digests import compute_majority, reward_leaf
 from flchain.protocol.errors import EncodingError
 from flchain.protocol.events import UpdateSubmitted
@@ -54,6 +60,9 @@ class RoundInputs:
     parent: State
     survivors: tuple[UpdateSubmitted, ...]
     attesters: tuple[Address, ...]
+    scores: tuple[SignedScores, ...] = ()
+    """What validators signed of the updates' contributions; verified, rising by account."""
+    validators: int = 0
 
 
 @dataclass(frozen=True)
@@ -215,14 +224,31 @@ def _decode_reward(index: int, row: object) -> Reward:
             raise EncodingError(f"round record: reward {index} is not [account, amount in wei]")
 
 
+def encode_scores(signed: Iterable[SignedScores]) -> list[CanonicalValue]:
+    """Return scores as a document holds them."""
+    return [
+        [
+            item.validator,
+            [[index, int(bps)] for index, bps in item.scores],
+            item.signature.hex(),
+        ]
+        for item in signed
+    ]
+
+
 def _is_amount(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS
 
 
 def _compute_rewards(terms: Terms, inputs: RoundInputs, aggregate: Aggregate) -> tuple[Reward, ...]:
     agents = [submission.agent for submission in inputs.survivors]
+    method, weights = terms.policy.rewards.contribution, aggregate.weights
+    if method != METHODS[0]:
+        survivors = [submission.index for submission in inputs.survivors]
+        medians = compute_medians(inputs.scores, survivors, inputs.validators)
+        weights = compute_reward_weights(weights, medians, method)
     return compute_rewards(
-        tuple(zip(agents, aggregate.weights, strict=True)),
+        tuple(zip(agents, weights, strict=True)),
         inputs.attesters,
         reserve=terms.policy.round_reserve,
         validator_share_bps=terms.policy.rewards.validator_share_bps,
@@ -253,18 +279,18 @@ def _seal_record(
         [s.agent, s.digest.hex(), s.weight, counted]
         for s, counted in zip(inputs.survivors, aggregate.weights, strict=True)
     ]
-    document = encode_canonical(
-        {
-            "format": FORMAT,
-            "round_key": inputs.round_key.hex(),
-            "parent_state": inputs.parent_digest.hex(),
-            "updates": updates,
-            "aggregate": vector.digest.hex(),
-            "rewards": [[reward.account, str(reward.amount)] for reward in rewards],
-        }
-    )
+    document: dict[str, CanonicalValue] = {
+        "format": FORMAT,
+        "round_key": inputs.round_key.hex(),
+        "parent_state": inputs.parent_digest.hex(),
+        "updates": updates,
+        "aggregate": vector.digest.hex(),
+        "rewards": [[reward.account, str(reward.amount)] for reward in rewards],
+    }
+    if terms.policy.rewards.contribution != METHODS[0]:
+        document["scores"] = encode_scores(inputs.scores)
     return seal_payload(
-        document,
+        encode_canonical(document),
         kind="report",
         dtype="json",
         round_key=inputs.round_key,

@@ -7,6 +7,7 @@ same scenario gives the same models, whatever the ledger and however many thread
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 
 from flchain.chain.base import Ledger
@@ -14,15 +15,18 @@ from flchain.chain.memory import MemoryLedger, build_config
 from flchain.crypto.keys import build_mnemonic, derive_private_key, derive_vrf_secret
 from flchain.crypto.signing import LocalSigner, Signer
 from flchain.crypto.vrf import SecretKey, load_secret_key
+from flchain.learning.attacks import Attack
 from flchain.learning.data import Dataset
-from flchain.learning.training import get_trainer
+from flchain.learning.training import Trainer, get_trainer, is_dense
 from flchain.protocol.calls import Transfer
-from flchain.protocol.errors import FlchainError
+from flchain.protocol.errors import ConfigError, FlchainError
 from flchain.protocol.params import ETHER, Preset
 from flchain.protocol.policy import Policy
 from flchain.protocol.types import Address, Role, TaskId, Timestamp, Wei
 from flchain.roles.agent import Agent
 from flchain.roles.archive import Archive
+from flchain.roles.batching import Batching, Prepared, PreparedTrainer
+from flchain.roles.collusion import Collusion
 from flchain.roles.context import Context, Report, ignore_notice
 from flchain.roles.drawing import Drawing
 from flchain.roles.journal import Journal, MemoryJournal
@@ -33,6 +37,7 @@ from flchain.roles.membership import (
     register_with_key,
 )
 from flchain.roles.orchestrator import Orchestrator
+from flchain.roles.production import Produce
 from flchain.roles.task_setup import build_task, create_task, fund_task
 from flchain.roles.terms import Terms, load_terms
 from flchain.roles.upkeep import Upkeep
@@ -68,7 +73,10 @@ class Cast:
 
 @dataclass(frozen=True)
 class Scenario:
-    """What a federation trains, by which rules, on whose data."""
+    """What a federation trains, by which rules, on whose data.
+
+    With an `attack`, the first `attackers` agents collude in it.
+    """
 
     policy: Policy
     preset: Preset
@@ -77,6 +85,17 @@ class Scenario:
     """One data set for each agent."""
     held_out: tuple[Dataset, ...]
     """One data set for each validator."""
+    attack: Attack | None = None
+    attackers: int = 0
+    build_model: Callable[[], Trainer] | None = None
+    """Makes a trainer for the policy's model, where that is none of the shipped ones."""
+
+    is_batched: bool = False
+    """Trains the agents together, which a dense model alone allows."""
+
+    def build_trainer(self) -> Trainer:
+        """Return a new trainer; no two roles share one."""
+        return self.build_model() if self.build_model else get_trainer(self.policy.model)
 
 
 @dataclass(frozen=True)
@@ -87,6 +106,7 @@ class Federation:
     orchestrator: Orchestrator
     validators: tuple[Validator, ...]
     agents: tuple[Agent, ...]
+    batching: Batching | None = None
 
     @property
     def roles(self) -> tuple[Orchestrator | Validator | Agent, ...]:
@@ -191,10 +211,26 @@ def is_everybody_active(ledger: Ledger, task_id: TaskId, cast: Cast) -> bool:
     return (active.agents, active.validators, active.proposers) == wanted
 
 
-def build_validator(context: Context, terms: Terms, secret: SecretKey, data: Dataset) -> Validator:
+def build_validator(
+    context: Context,
+    terms: Terms,
+    secret: SecretKey,
+    data: Dataset,
+    trainer: Trainer | None = None,
+) -> Validator:
     """Return a validator that takes part in draws."""
-    trainer = get_trainer(terms.policy.model)
+    trainer = trainer or get_trainer(terms.policy.model)
     return Validator(context, terms, trainer, data, drawing=Drawing(context, secret))
+
+
+def list_producers(scenario: Scenario) -> list[Produce | None]:
+    """Return what makes each agent's update: the attack for colluders, None for training."""
+    count_honest = len(scenario.shares) - scenario.attackers
+    if scenario.attack is None or not scenario.attackers:
+        return [None] * len(scenario.shares)
+    collusion = Collusion(scenario.attack, scenario.shares[: scenario.attackers])
+    malicious = [partial(collusion.produce, place) for place in range(scenario.attackers)]
+    return [*malicious, *[None] * count_honest]
 
 
 def build_federation(
@@ -222,18 +258,36 @@ def build_federation(
         )
 
     upkeep = Upkeep(build_context("orchestrator", cast.orchestrator), terms, rounds=scenario.rounds)
-    model = scenario.policy.model
     validators = zip(cast.validators, cast.vrf_keys, scenario.held_out, strict=True)
-    agents = zip(cast.agents, scenario.shares, strict=True)
+    shares = [(s.address, data) for s, data in zip(cast.agents, scenario.shares, strict=True)]
+    prepared = Prepared()
+
+    def build_agent_trainer() -> Trainer:
+        trainer = scenario.build_trainer()
+        return PreparedTrainer(trainer, prepared) if scenario.is_batched else trainer
+
+    if scenario.is_batched and not is_dense(terms.policy.model.layers):
+        raise ConfigError(
+            f"model {terms.policy.model.architecture} is no chain of dense layers, so agents "
+            "can't be trained together: leave out --batched"
+        )
+    agents = zip(cast.agents, scenario.shares, list_producers(scenario), strict=True)
     return Federation(
         terms,
         Orchestrator(upkeep),
         tuple(
-            build_validator(build_context("validator", signer), terms, secret, data)
+            build_validator(
+                build_context("validator", signer), terms, secret, data, scenario.build_trainer()
+            )
             for signer, secret, data in validators
         ),
         tuple(
-            Agent(build_context("agent", signer), terms, get_trainer(model), data)
-            for signer, data in agents
+            Agent(
+                build_context("agent", signer), terms, build_agent_trainer(), data, produce=produce
+            )
+            for signer, data, produce in agents
         ),
+        Batching(build_context("batch", cast.orchestrator), terms, shares, prepared)
+        if scenario.is_batched
+        else None,
     )

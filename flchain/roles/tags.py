@@ -2,7 +2,8 @@
 
 A tag commits to the weighted sum of half of the round's updates. Which half follows from the
 draw's seed and the voter, so one voter's tag is of no use to another, and it cannot be had without
-adding up. An auditor that holds the updates recomputes it. A tag does not show that the voter
+adding up. It is a weighted sum whatever the policy's aggregator is: what it shows is that the voter
+read the updates. An auditor that holds them recomputes it. A tag does not show that the voter
 looked at the result that it voted on: `docs/committee.md` says what this cannot catch.
 """
 
@@ -12,7 +13,7 @@ import numpy as np
 from eth_utils.crypto import keccak
 
 from flchain.chain.spec.evidence import is_audited
-from flchain.learning.aggregation import aggregate_updates
+from flchain.learning.aggregation import count_updates
 from flchain.learning.integers import add_scaled
 from flchain.learning.schemas import get_update_schema
 from flchain.protocol.calls import AuditVote
@@ -164,7 +165,7 @@ class Auditing:
             build_submission(self.terms, inputs.round_key, item, archive)
             for item in inputs.survivors
         ]
-        weights = aggregate_updates(submissions, policy, inputs.round_key).weights
+        weights = count_updates(submissions, policy, inputs.round_key)
         return compute_tag(
             self.terms,
             inputs,

@@ -2,6 +2,7 @@
 
 from flchain.chain.base import Ledger
 from flchain.crypto.signing import Signer
+from flchain.learning.aggregation import check_rules
 from flchain.protocol.calls import Approve, CreateTask, Fund
 from flchain.protocol.params import Schedule, fit_schedule
 from flchain.protocol.policy import Policy, get_task_scalars
@@ -18,8 +19,10 @@ def build_task(
     """Return the parameters that the contract gets.
 
     `validators` is how many are expected: too few for the schedule's committee, and every one of
-    them sits. None leaves the schedule as it is.
+    them sits. None leaves the schedule as it is. Raises ConfigError if no round of the policy
+    could be executed, such as with an aggregator that needs more updates than min_survivors.
     """
+    check_rules(policy)
     if validators is not None:
         schedule = fit_schedule(schedule, validators)
     scalars = get_task_scalars(policy)

@@ -11,6 +11,8 @@ from flchain.learning.data import Dataset
 from flchain.learning.evaluation import Evaluation, is_good_enough
 from flchain.learning.export import get_model_arrays
 from flchain.learning.parameters import State
+from flchain.learning.personalisation import evaluate_shared
+from flchain.learning.randomness import derive_seed
 from flchain.learning.training import Trainer
 from flchain.protocol.calls import Attest, CastVote, Endorse
 from flchain.protocol.digests import encode_bitmap
@@ -42,6 +44,7 @@ from flchain.roles.execution import RoundResult, fetch_update
 from flchain.roles.observation import Observation, is_overtaken
 from flchain.roles.reports import Findings, publish_report
 from flchain.roles.retention import name_round_pin, release_old
+from flchain.roles.scores import Judge, is_scored, publish_scores
 from flchain.roles.tags import Auditing, compute_tag, get_seed
 from flchain.roles.terms import Terms, seal_initial_state
 from flchain.roles.upkeep import Upkeep
@@ -105,6 +108,8 @@ class Validator:
         is_new = attested is None or bool(held - attested)
         if not is_new or (len(held) < len(seen.live.submissions) and not self._is_late(seen)):
             return False
+        if is_scored(self.terms):
+            self._score(seen, [s for s in seen.live.submissions if s.index in held])
         bitmap = encode_bitmap(held, len(seen.live.submissions))
         number = seen.round.round
         # Kept before it is promised: who attests must serve until the policy lets go.
@@ -113,6 +118,15 @@ class Validator:
         self.context.send(Attest(self.context.task_id, number, bitmap), number)
         release_old(self.context, self.terms, seen)
         return True
+
+    def _score(self, seen: Observation, held: list[UpdateSubmitted]) -> None:
+        """Sign and publish what the updates contributed, for whoever proposes."""
+        start = self.context.stopwatch()
+        digest = seen.past.versions[seen.round.parent_version].state_digest
+        state = fetch_state(self.context.archive, digest, self.terms)
+        judge = Judge(self.trainer, self.held_out, state, seen.past, seen.round.round)
+        publish_scores(self.context, self.terms, judge, held)
+        self.context.notify("score", seen.round.round, self.context.stopwatch() - start)
 
     def _is_held(self, seen: Observation, submission: UpdateSubmitted) -> bool:
         """Return whether every byte behind a submission is here, well-formed or not."""
@@ -147,7 +161,7 @@ class Validator:
 
     def _judge(self, seen: Observation, proposal: ProposalSubmitted) -> Findings:
         try:
-            result = assemble_round(self.context, self.terms, seen.past, seen.live)
+            result = assemble_round(self.context, self.terms, seen.past, seen.live, proposal)
         except (ContentUnavailable, ContentCorrupt):
             return Findings(Vote(proposal.proposal_id, Verdict.DATA_MISSING))
         tag = self._compute_tag(seen, proposal, result)
@@ -201,7 +215,11 @@ class Validator:
         if digest not in self._quality:
             state = state or fetch_state(self.context.archive, digest, self.terms)
             arrays = get_model_arrays(state, self.terms.policy)
-            self._quality[digest] = self.trainer.evaluate(arrays, self.held_out)
+            policy = self.terms.policy
+            seed = derive_seed(policy.seed, "judgement", self.context.signer.address.lower())
+            self._quality[digest] = evaluate_shared(
+                self.trainer, arrays, self.held_out, policy, seed
+            )
         return self._quality[digest]
 
 

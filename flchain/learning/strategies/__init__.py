@@ -2,15 +2,52 @@
 
 from flchain.learning.strategies.base import ClientTask, Parameter, Step, Strategy
 from flchain.learning.strategies.fedavg import FEDAVG
+from flchain.learning.strategies.fedavgm import FEDAVGM
+from flchain.learning.strategies.fednova import FEDNOVA
+from flchain.learning.strategies.fedopt import FEDADAGRAD, FEDADAM, FEDYOGI
+from flchain.learning.strategies.fedprox import FEDPROX
 from flchain.learning.strategies.mimelite import MIMELITE
+from flchain.learning.strategies.scaffold import SCAFFOLD
 from flchain.protocol.errors import ConfigError
 from flchain.protocol.policy import Policy
 
-STRATEGIES: dict[str, Strategy] = {strategy.name: strategy for strategy in (FEDAVG, MIMELITE)}
+_ALL = (FEDAVG, FEDAVGM, FEDPROX, SCAFFOLD, FEDNOVA, FEDADAM, FEDYOGI, FEDADAGRAD, MIMELITE)
+STRATEGIES: dict[str, Strategy] = {strategy.name: strategy for strategy in _ALL}
+
+DEFAULTS: dict[str, dict[str, int]] = {
+    "fedavg": {},
+    "fedavgm": {"beta_micros": 500_000},
+    "fedprox": {"mu_micros": 10_000},
+    "scaffold": {"participation_micros": 1_000_000},
+    "fednova": {"max_steps": 4_096, "reference_steps": 256},
+    "fedadam": {
+        "beta1_micros": 900_000,
+        "beta2_micros": 990_000,
+        "rate_micros": 30_000,
+        "tau_micros": 1_000,
+    },
+    "fedyogi": {
+        "beta1_micros": 900_000,
+        "beta2_micros": 990_000,
+        "rate_micros": 30_000,
+        "tau_micros": 1_000,
+    },
+    "fedadagrad": {"beta1_micros": 0, "rate_micros": 100_000, "tau_micros": 1_000},
+    "mimelite": {"beta_micros": 900_000},
+}
+"""Parameters that a strategy gets where it is asked for by name alone."""
 
 __all__ = [
+    "DEFAULTS",
+    "FEDADAGRAD",
+    "FEDADAM",
     "FEDAVG",
+    "FEDAVGM",
+    "FEDNOVA",
+    "FEDPROX",
+    "FEDYOGI",
     "MIMELITE",
+    "SCAFFOLD",
     "STRATEGIES",
     "ClientTask",
     "Parameter",

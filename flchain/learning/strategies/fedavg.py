@@ -6,15 +6,19 @@ server:    w <- w + sum_k n_k delta_k / sum_k n_k
 
 from flchain.learning.parameters import FloatUpdate, State, flatten, to_float, unflatten
 from flchain.learning.strategies.base import ClientTask, Step, Strategy, add_step
-from flchain.learning.training.base import build_plan
+from flchain.learning.training.base import LocalPlan, build_plan
 from flchain.protocol.policy import Policy
 
 
 def train(task: ClientTask) -> FloatUpdate:
     """Train locally and return the difference to the model that the round began with."""
+    return train_plan(task, build_plan(task.policy.training))
+
+
+def train_plan(task: ClientTask, plan: LocalPlan) -> FloatUpdate:
+    """Train as `plan` says and return the difference to the round's first model."""
     layers = task.policy.model.layers
     start = to_float(task.state.sections["params"])
-    plan = build_plan(task.policy.training)
     result = task.trainer.train(unflatten(start, layers), task.data, plan, task.seed)
     return FloatUpdate({"delta": flatten(result.parameters, layers) - start}, result.samples)
 

@@ -16,7 +16,8 @@ class LocalPlan:
     """How to train locally: SGD on `gradient_scale * gradient + gradient_offset`.
 
     The two gradient fields let a strategy correct the local direction (server momentum,
-    control variates). `momentum` is the local optimiser's own.
+    control variates); `proximal` times the way from the start is added to them. `momentum` is
+    the local optimiser's own. Layers named in `frozen` stay as they are.
     """
 
     epochs: int
@@ -25,6 +26,12 @@ class LocalPlan:
     momentum: float
     gradient_scale: float = 1.0
     gradient_offset: NamedArrays | None = None
+    proximal: float = 0.0
+    frozen: frozenset[str] = frozenset()
+
+    def count_steps(self, samples: int) -> int:
+        """Return how many batches one training on `samples` rows takes."""
+        return self.epochs * -(-samples // self.batch_size)
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,7 @@ def build_plan(
     *,
     gradient_scale: float = 1.0,
     gradient_offset: NamedArrays | None = None,
+    proximal: float = 0.0,
 ) -> LocalPlan:
     """Return the policy's local plan, with a strategy's correction of the gradient."""
     return LocalPlan(
@@ -75,7 +83,19 @@ def build_plan(
         momentum=training.momentum_micros / MICROS,
         gradient_scale=gradient_scale,
         gradient_offset=gradient_offset,
+        proximal=proximal,
     )
+
+
+def compute_step_weight(plan: LocalPlan, samples: int) -> float:
+    """Return how many plain SGD steps one local training is worth: |a|_1 of FedNova.
+
+    Without momentum it is the number of batches; with momentum rho, tau batches are worth
+    (tau - rho (1 - rho^tau) / (1 - rho)) / (1 - rho), see section 4 of
+    https://arxiv.org/abs/2007.07481.
+    """
+    steps, rho = plan.count_steps(samples), plan.momentum
+    return (steps - rho * (1 - rho**steps) / (1 - rho)) / (1 - rho)
 
 
 def build_generator(seed: int) -> np.random.Generator:

@@ -43,12 +43,15 @@ class DenseTrainer:
         rng = build_generator(seed)
         current = [np.array(parameters[name], np.float32) for name in self._names]
         velocity = [np.zeros_like(array) for array in current]
+        anchor = [array.copy() for array in current] if plan.proximal else []
         losses: list[float] = []
         for _ in range(plan.epochs):
             order = rng.permutation(len(data))
             starts = range(0, len(order), plan.batch_size)
             rows = [order[start : start + plan.batch_size] for start in starts]
-            losses = [self._step(current, velocity, data, batch, plan) for batch in rows]
+            losses = [
+                self._step(current, velocity, data, batch, plan, anchor=anchor) for batch in rows
+            ]
         named = dict(zip(self._names, current, strict=True))
         return TrainingResult(named, len(data), float(np.mean(losses)))
 
@@ -73,13 +76,19 @@ class DenseTrainer:
         data: Dataset,
         rows: NDArray[np.int64],
         plan: LocalPlan,
+        *,
+        anchor: Sequence[Float32],
     ) -> float:
         """Move `current` and `velocity` by one batch, in place; return its loss."""
         loss, gradients = _compute_gradients(current, data.inputs[rows], data.labels[rows])
         for index, name in enumerate(self._names):
+            if name in plan.frozen:
+                continue
             gradient = gradients[index] * np.float32(plan.gradient_scale)
             if plan.gradient_offset is not None:
                 gradient += plan.gradient_offset[name]
+            if anchor:
+                gradient += np.float32(plan.proximal) * (current[index] - anchor[index])
             velocity[index] *= np.float32(plan.momentum)
             velocity[index] += gradient
             current[index] -= np.float32(plan.learning_rate) * velocity[index]

@@ -4,6 +4,7 @@ Importing this module imports torch.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -41,15 +42,15 @@ class TorchTrainer:
     order in which threads add up would change the result.
     """
 
-    def __init__(self, build: Callable[[], nn.Module]) -> None:
+    def __init__(self, build: Callable[[], nn.Module], device: str = "cpu") -> None:
         """Train modules made by `build`; the values they are born with do not matter."""
         torch.set_num_threads(1)
-        self._module = build()
+        self._device = torch.device(device)
+        self._module = build().to(self._device)
 
     def get_layers(self) -> tuple[Layer, ...]:
         """Return the model's layers, as a policy writes them."""
-        named = self._module.named_parameters()
-        return tuple(Layer(name, tuple(value.shape)) for name, value in named)
+        return tuple(Layer(name, tuple(value.shape)) for name, value in self._named())
 
     def train(
         self, parameters: NamedArrays, data: Dataset, plan: LocalPlan, seed: int
@@ -58,13 +59,13 @@ class TorchTrainer:
         self._load(parameters)
         self._module.train()
         rng = build_generator(seed)
-        velocity = {name: torch.zeros_like(value) for name, value in self._named()}
-        inputs, labels = _to_tensor(data.inputs), _to_tensor(data.labels)
+        move = self._prepare(plan)
+        inputs, labels = self._place(data.inputs), self._place(data.labels)
         losses: list[float] = []
         for _ in range(plan.epochs):
             order = torch.from_numpy(rng.permutation(len(data)))
             batches = _split(order, plan.batch_size)
-            losses = [self._step(velocity, inputs[rows], labels[rows], plan) for rows in batches]
+            losses = [self._step(inputs[rows], labels[rows], move) for rows in batches]
         return TrainingResult(self._dump(), len(data), float(np.mean(losses)))
 
     def compute_gradient(self, parameters: NamedArrays, data: Dataset) -> NamedArrays:
@@ -72,10 +73,10 @@ class TorchTrainer:
         self._load(parameters)
         self._module.train()
         self._module.zero_grad(set_to_none=True)
-        for inputs, labels in _iterate(data):
+        for inputs, labels in self._iterate(data):
             loss = nn.functional.cross_entropy(self._module(inputs), labels, reduction="sum")
             (loss / len(data)).backward()  # type: ignore[no-untyped-call]  # torch's own
-        return {name: _get_gradient(value).numpy().copy() for name, value in self._named()}
+        return {name: _get_gradient(value).cpu().numpy().copy() for name, value in self._named()}
 
     def evaluate(self, parameters: NamedArrays, data: Dataset) -> Evaluation:
         """Return accuracy and mean cross-entropy."""
@@ -86,24 +87,47 @@ class TorchTrainer:
         self._load(parameters)
         self._module.eval()
         with torch.inference_mode():
-            batches = _split(_to_tensor(inputs), _EVALUATION_BATCH)
-            scores: Float32 = torch.cat([self._module(batch) for batch in batches]).numpy()
+            batches = _split(self._place(inputs), _EVALUATION_BATCH)
+            scores: Float32 = torch.cat([self._module(batch) for batch in batches]).cpu().numpy()
         return scores
 
-    def _step(
-        self, velocity: dict[str, Tensor], inputs: Tensor, labels: Tensor, plan: LocalPlan
-    ) -> float:
-        """Move the module and `velocity` by one batch; return its loss."""
+    def _prepare(self, plan: LocalPlan) -> Callable[[], None]:
+        """Return what moves the module by the gradients that a batch has left."""
+        velocity = {name: torch.zeros_like(value) for name, value in self._named()}
+        correct = self._build_correction(plan)
+
+        def move() -> None:
+            # What torch.optim.SGD does, without the two seconds that importing it takes.
+            for name, value in self._named():
+                if name not in plan.frozen:
+                    velocity[name].mul_(plan.momentum).add_(correct(value, name))
+                    value.sub_(velocity[name], alpha=plan.learning_rate)
+
+        return move
+
+    def _build_correction(self, plan: LocalPlan) -> Callable[[nn.Parameter, str], Tensor]:
+        """Return what gives a parameter's gradient, as the plan wants it, from now on."""
+        kept = self._named() if plan.proximal else ()
+        anchor = {name: value.detach().clone() for name, value in kept}
+        offset = {name: self._place(a) for name, a in (plan.gradient_offset or {}).items()}
+        return partial(_correct, anchor=anchor, offset=offset, plan=plan)
+
+    def _step(self, inputs: Tensor, labels: Tensor, move: Callable[[], None]) -> float:
+        """Move the module by one batch; return its loss."""
         self._module.zero_grad(set_to_none=True)
         loss = nn.functional.cross_entropy(self._module(inputs), labels)
         loss.backward()  # type: ignore[no-untyped-call]  # torch's own
-        # What torch.optim.SGD does, without the two seconds that importing it takes.
         with torch.no_grad():
-            for name, value in self._named():
-                gradient = _correct(_get_gradient(value), name, plan)
-                velocity[name].mul_(plan.momentum).add_(gradient)
-                value.sub_(velocity[name], alpha=plan.learning_rate)
+            move()
         return float(loss.detach())
+
+    def _iterate(self, data: Dataset) -> Iterator[tuple[Tensor, Tensor]]:
+        inputs = _split(self._place(data.inputs), _EVALUATION_BATCH)
+        labels = _split(self._place(data.labels), _EVALUATION_BATCH)
+        return zip(inputs, labels, strict=True)
+
+    def _place(self, array: NDArray[Any]) -> Tensor:
+        return _to_tensor(array).to(self._device)
 
     def _named(self) -> Iterator[tuple[str, nn.Parameter]]:
         return self._module.named_parameters()
@@ -114,13 +138,7 @@ class TorchTrainer:
                 value.copy_(torch.tensor(parameters[name]))
 
     def _dump(self) -> dict[str, Float32]:
-        return {name: value.detach().numpy().copy() for name, value in self._named()}
-
-
-def _iterate(data: Dataset) -> Iterator[tuple[Tensor, Tensor]]:
-    inputs = _split(_to_tensor(data.inputs), _EVALUATION_BATCH)
-    labels = _split(_to_tensor(data.labels), _EVALUATION_BATCH)
-    return zip(inputs, labels, strict=True)
+        return {name: value.detach().cpu().numpy().copy() for name, value in self._named()}
 
 
 def _to_tensor(array: NDArray[Any]) -> Tensor:
@@ -132,11 +150,21 @@ def _split(rows: Tensor, size: int) -> list[Tensor]:
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
-def _correct(gradient: Tensor, name: str, plan: LocalPlan) -> Tensor:
-    """Return the gradient with the plan's scale and offset."""
-    if plan.gradient_offset is None:
-        return gradient
-    return gradient * plan.gradient_scale + torch.from_numpy(plan.gradient_offset[name])
+def _correct(
+    value: nn.Parameter,
+    name: str,
+    *,
+    anchor: dict[str, Tensor],
+    offset: dict[str, Tensor],
+    plan: LocalPlan,
+) -> Tensor:
+    """Return a parameter's gradient with the plan's scale, offset and proximal term."""
+    gradient = _get_gradient(value)
+    if offset:
+        gradient = gradient * plan.gradient_scale + offset[name]
+    if plan.proximal:
+        gradient = gradient + plan.proximal * (value - anchor[name])
+    return gradient
 
 
 def _get_gradient(value: nn.Parameter) -> Tensor:

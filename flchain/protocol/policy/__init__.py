@@ -10,6 +10,8 @@ from flchain.protocol.policy.document import (
 from flchain.protocol.policy.file import load_policy_file
 from flchain.protocol.policy.records import (
     MICROS,
+    NO_COMPRESSION,
+    WHOLE_BPS,
     DataSpec,
     Layer,
     ModelSpec,
@@ -29,6 +31,8 @@ __all__ = [
     "MAX_SHIFT",
     "MICROS",
     "MIN_SHIFT",
+    "NO_COMPRESSION",
+    "WHOLE_BPS",
     "DataSpec",
     "Layer",
     "ModelSpec",

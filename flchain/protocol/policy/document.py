@@ -1,6 +1,7 @@
 """The canonical policy document: the only form that is stored, hashed and re-executed.
 
 Keys and nesting are those of `records.Policy`, plus `format`; rule parameters are an object.
+`compression` is left out where there is none.
 """
 
 import hashlib
@@ -8,12 +9,15 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from flchain.protocol.canonical import CanonicalValue, decode_canonical, encode_canonical
+from flchain.protocol.contribution import METHODS
 from flchain.protocol.errors import EncodingError
 from flchain.protocol.policy.architectures import ARCHITECTURES
 from flchain.protocol.policy.capacity import MAX_SHIFT, MIN_SHIFT, is_within_capacity
 from flchain.protocol.policy.reader import TableReader
 from flchain.protocol.policy.records import (
     MICROS,
+    NO_COMPRESSION,
+    WHOLE_BPS,
     DataSpec,
     Layer,
     ModelSpec,
@@ -35,8 +39,9 @@ MAX_AGENTS = 1_024
 MAX_WEIGHT = 255
 MAX_PARAMETERS = 2**31 - 1
 MAX_RANK = 8
-WHOLE_BPS = 10_000
 UINT96_MAX = 2**96 - 1
+NO_NOISE = "none"
+MECHANISMS = ("gaussian", "laplace", "skellam")
 
 
 def encode_policy(policy: Policy) -> bytes:
@@ -78,6 +83,8 @@ def read_policy(table: TableReader) -> Policy:
         max_share_bps=Bps(table.read_integer("max_share_bps", 1, WHOLE_BPS)),
         round_reserve=Wei(table.read_amount("round_reserve", UINT96_MAX)),
         retention_rounds=table.read_integer("retention_rounds", 1, 1_000_000),
+        compression=read_compression(table),
+        cohort_bps=read_cohort(table),
     )
     table.finish()
     verify_consistency(policy)
@@ -111,11 +118,24 @@ def read_rule(table: TableReader) -> RuleSpec:
     return RuleSpec(name, parameters.read_integers())
 
 
+def read_compression(table: TableReader) -> RuleSpec:
+    """Take the compression rule, which is left out where updates are plain integers."""
+    if not table.has_key("compression"):
+        return NO_COMPRESSION
+    rule = _read_part(table, "compression", read_rule)
+    if rule.name == NO_COMPRESSION.name:
+        raise EncodingError("policy: compression.name is 'none'; leave the whole key out")
+    return rule
+
+
 def read_rewards(table: TableReader) -> RewardSpec:
     """Take the reward rule."""
     validators = table.read_integer("validator_share_bps", 0, WHOLE_BPS)
     participation = table.read_integer("participation_bps", 0, WHOLE_BPS)
-    return RewardSpec(Bps(validators), Bps(participation))
+    method = METHODS[0]
+    if table.has_key("contribution"):
+        method = table.read_choice("contribution", METHODS[1:])
+    return RewardSpec(Bps(validators), Bps(participation), method)
 
 
 def read_quality(table: TableReader) -> QualitySpec:
@@ -125,7 +145,36 @@ def read_quality(table: TableReader) -> QualitySpec:
 
 def read_privacy(table: TableReader) -> PrivacySpec:
     """Take the privacy table."""
-    return PrivacySpec(table.read_choice("mechanism", ("none",)))
+    mechanism = table.read_choice("mechanism", (NO_NOISE, *MECHANISMS))
+    if mechanism == NO_NOISE:
+        return PrivacySpec(mechanism)
+    return PrivacySpec(
+        mechanism,
+        clip=table.read_integer("clip", 1, 2**46),
+        noise_micros=table.read_integer("noise_micros", 1, 10_000 * MICROS),
+        delta_inverse=table.read_integer("delta_inverse", 10, 10**15),
+        budget_micros=table.read_integer("budget_micros", 1, 10_000 * MICROS),
+    )
+
+
+def read_cohort(table: TableReader) -> Bps:
+    """Take the chance to be in a cohort, which is left out where everybody takes part."""
+    if not table.has_key("cohort_bps"):
+        return WHOLE_BPS
+    return Bps(table.read_integer("cohort_bps", 1, WHOLE_BPS - 1))
+
+
+def read_local_layers(table: TableReader, layers: tuple[Layer, ...]) -> tuple[str, ...]:
+    """Take the layers that never leave an agent; the key is left out where there are none."""
+    if not table.has_key("local_layers"):
+        return ()
+    expected = "an array of layer names, in the order of model.layers and fewer than all"
+    names = table.read("local_layers", expected)
+    known = [layer.name for layer in layers]
+    is_part = isinstance(names, list) and names == [name for name in known if name in names]
+    if not isinstance(names, list) or not is_part or not 0 < len(names) < len(known):
+        raise table.build_error("local_layers", names, expected)
+    return tuple(names)
 
 
 def read_layers(table: TableReader, architecture: str) -> tuple[Layer, ...]:
@@ -154,7 +203,8 @@ def _read_model(table: TableReader) -> ModelSpec:
     total = sum(layer.size for layer in layers)
     if total > MAX_PARAMETERS:
         raise EncodingError(f"policy: model.layers hold {total} values, at most 2^31 - 1 fit")
-    return ModelSpec(architecture, table.read_integer("parameters", total, total), layers)
+    parameters = table.read_integer("parameters", total, total)
+    return ModelSpec(architecture, parameters, layers, read_local_layers(table, layers))
 
 
 def _read_layer(table: TableReader) -> Layer:
@@ -192,7 +242,7 @@ def _read_update(table: TableReader) -> UpdateSpec:
 
 def _build_document(policy: Policy) -> dict[str, CanonicalValue]:
     training, update, rewards = policy.training, policy.update, policy.rewards
-    return {
+    document: dict[str, CanonicalValue] = {
         "format": FORMAT,
         "mode": policy.mode,
         "seed": policy.seed,
@@ -202,9 +252,9 @@ def _build_document(policy: Policy) -> dict[str, CanonicalValue]:
         "update": dict(vars(update)),
         "strategy": _build_rule(policy.strategy),
         "aggregator": _build_rule(policy.aggregator),
-        "rewards": dict(vars(rewards)),
+        "rewards": _build_rewards(rewards),
         "quality": {"tolerance_bps": policy.quality.tolerance_bps},
-        "privacy": {"mechanism": policy.privacy.mechanism},
+        "privacy": _build_privacy(policy.privacy),
         "max_agents": policy.max_agents,
         "min_agents": policy.min_agents,
         "min_survivors": policy.min_survivors,
@@ -212,14 +262,37 @@ def _build_document(policy: Policy) -> dict[str, CanonicalValue]:
         "round_reserve": str(policy.round_reserve),
         "retention_rounds": policy.retention_rounds,
     }
+    # Absent rather than "none": policies from before there was a choice keep their digests.
+    if policy.compression != NO_COMPRESSION:
+        document["compression"] = _build_rule(policy.compression)
+    # Absent rather than whole: policies from before there was a choice keep their digests.
+    if policy.cohort_bps != WHOLE_BPS:
+        document["cohort_bps"] = policy.cohort_bps
+    return document
 
 
 def _build_model(model: ModelSpec) -> dict[str, CanonicalValue]:
-    return {
+    document: dict[str, CanonicalValue] = {
         "architecture": model.architecture,
         "parameters": model.parameters,
         "layers": [{"name": layer.name, "shape": list(layer.shape)} for layer in model.layers],
     }
+    if model.local_layers:
+        document["local_layers"] = list(model.local_layers)
+    return document
+
+
+def _build_rewards(rewards: RewardSpec) -> dict[str, CanonicalValue]:
+    document: dict[str, CanonicalValue] = dict(vars(rewards))
+    if rewards.contribution == METHODS[0]:
+        del document["contribution"]
+    return document
+
+
+def _build_privacy(privacy: PrivacySpec) -> dict[str, CanonicalValue]:
+    if privacy.mechanism == NO_NOISE:
+        return {"mechanism": privacy.mechanism}
+    return dict(vars(privacy))
 
 
 def _build_rule(rule: RuleSpec) -> dict[str, CanonicalValue]:

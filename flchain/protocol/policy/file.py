@@ -3,8 +3,9 @@
 It has the document's keys with four comforts: `format` is left out; the layers of a shipped
 architecture and the count of parameters may be; `update.shift` may be, and is then the finest
 that fits; and fractions are quoted decimals (`training.learning_rate`, `training.momentum`,
-`update.coordinate_bound`, `update.clip`). Numbers like 0.03 without quotes are refused, since
-two machines need not read them alike.
+`update.coordinate_bound`, `update.clip`, `privacy.clip`, `privacy.noise_multiplier` and
+`privacy.epsilon`, of which "0" switches noise off). Numbers like 0.03 without quotes are
+refused, since two machines need not read them alike.
 """
 
 import json
@@ -15,9 +16,16 @@ from typing import Any
 from flchain.protocol.errors import ConfigError, EncodingError
 from flchain.protocol.policy.architectures import ARCHITECTURES
 from flchain.protocol.policy.capacity import MAX_SHIFT, MIN_SHIFT, compute_shift
-from flchain.protocol.policy.document import FORMAT, MAX_AGENTS, MAX_WEIGHT, read_policy
+from flchain.protocol.policy.document import (
+    FORMAT,
+    MAX_AGENTS,
+    MAX_WEIGHT,
+    MECHANISMS,
+    NO_NOISE,
+    read_policy,
+)
 from flchain.protocol.policy.reader import TableReader
-from flchain.protocol.policy.records import MICROS, Policy
+from flchain.protocol.policy.records import MICROS, NO_COMPRESSION, Policy
 
 _MAX_TEXT = 262_144
 
@@ -79,9 +87,13 @@ def _build_document(table: dict[str, Any]) -> dict[str, Any]:
     if isinstance(table.get("update"), dict):
         agents = TableReader(table).read_integer("max_agents", 1, MAX_AGENTS)
         document["update"] = _build_update(table["update"], agents)
-    for name in ("strategy", "aggregator"):
+    if isinstance(table.get("privacy"), dict):
+        document["privacy"] = _build_privacy(table["privacy"], document)
+    for name in ("strategy", "aggregator", "compression"):
         if isinstance(table.get(name), dict):
             document[name] = {"parameters": {}, **table[name]}
+    if document.get("compression") == {"name": NO_COMPRESSION.name, "parameters": {}}:
+        del document["compression"]
     return document
 
 
@@ -132,6 +144,25 @@ def _build_update(table: dict[str, Any], agents: int) -> dict[str, Any]:
         "shift": shift,
         "coordinate_bound": max(1, (bound << shift) // MICROS),
         "clip": (clip << shift) // MICROS,
+    }
+
+
+def _build_privacy(table: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
+    """Return the document's privacy; an epsilon of "0" switches noise off."""
+    if "budget_micros" in table or table.get("mechanism") not in MECHANISMS:
+        return _drop(table, "epsilon") if table.get("mechanism") == NO_NOISE else table
+    reader = TableReader(table, "privacy")
+    budget = reader.read_decimal("epsilon", 0, 10_000 * MICROS, MICROS)
+    if not budget:
+        return {"mechanism": NO_NOISE}
+    shift = TableReader(document.get("update"), "update").read_integer("shift", 1, MAX_SHIFT)
+    clip = reader.read_decimal("clip", 1, 65_536 * MICROS, MICROS)
+    noise = reader.read_decimal("noise_multiplier", 1, 10_000 * MICROS, MICROS)
+    return {
+        **_drop(table, "epsilon", "clip", "noise_multiplier"),
+        "budget_micros": budget,
+        "clip": max(1, (clip << shift) // MICROS),
+        "noise_micros": noise,
     }
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from flchain.protocol.types import Bps, Wei
 
+WHOLE_BPS = Bps(10_000)
 MICROS = 1_000_000
 """Fixed-point scale of rates: 1,000,000 is 1.0."""
 
@@ -28,11 +29,16 @@ class Layer:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Which model is trained. `parameters` is the sum of the layers' sizes."""
+    """Which model is trained. `parameters` is the sum of the layers' sizes.
+
+    Each agent has its own `local_layers`: their values never leave it, and stay as in version 0
+    in the model that all share.
+    """
 
     architecture: str
     parameters: int
     layers: tuple[Layer, ...]
+    local_layers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,7 @@ class UpdateSpec:
 
 @dataclass(frozen=True)
 class RuleSpec:
-    """A strategy or an aggregator: its registered name and its integer parameters."""
+    """A strategy, aggregator or compression: registered name and integer parameters."""
 
     name: str
     parameters: tuple[tuple[str, int], ...] = ()
@@ -80,16 +86,22 @@ class RuleSpec:
         return dict(self.parameters)[name]
 
 
+NO_COMPRESSION = RuleSpec("none")
+"""Updates as plain integers: what a policy without a `compression` key means."""
+
+
 @dataclass(frozen=True)
 class RewardSpec:
     """How a round's reserve is split: the validators' share, and the rest to agents by weight.
 
     `participation_bps` is the part of each reward that is paid even if the model is rejected
-    for its quality.
+    for its quality. `contribution` says how the updates' contributions are measured, see
+    `flchain.protocol.contribution`.
     """
 
     validator_share_bps: Bps
     participation_bps: Bps
+    contribution: str = "participation"
 
 
 @dataclass(frozen=True)
@@ -101,9 +113,18 @@ class QualitySpec:
 
 @dataclass(frozen=True)
 class PrivacySpec:
-    """Which mechanism adds noise."""
+    """Which mechanism adds noise; the other fields are 0 if none does.
+
+    `clip`, in quantised units, bounds the norm (L1 for "laplace", else L2) of each section;
+    `noise_micros` is the noise's deviation ("laplace": its b) over the clip; delta is
+    1 / `delta_inverse`; `budget_micros` is the epsilon that the whole task may spend.
+    """
 
     mechanism: str
+    clip: int = 0
+    noise_micros: int = 0
+    delta_inverse: int = 0
+    budget_micros: int = 0
 
 
 @dataclass(frozen=True)
@@ -143,6 +164,9 @@ class Policy:
     max_share_bps: Bps
     round_reserve: Wei
     retention_rounds: int
+    compression: RuleSpec = NO_COMPRESSION
+    cohort_bps: Bps = WHOLE_BPS
+    """Chance of each agent to be in a round's cohort; who is not counts for nothing."""
 
 
 def get_task_scalars(policy: Policy) -> TaskScalars:

@@ -8,7 +8,7 @@ lie as well, the likeliest frauds are tried one by one.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from flchain.learning.aggregation import Aggregate, compute_next_state
+from flchain.learning.aggregation import Aggregate, compute_next_state, is_sum
 from flchain.learning.parameters import State
 from flchain.learning.payloads import decode_payload
 from flchain.learning.schemas import encode_state, get_aggregate_schema
@@ -89,8 +89,13 @@ def _explain_sum(dispute: Dispute, digest: Digest) -> str:
         return f"the voted one ({digest.hex()}) can't be read"
     counted = dispute.result.counted
     key = dispute.evidence.get_round_key(dispute.past.opened.round)
-    updates = read_updates(
-        dispute.terms, dispute.archive, key, compute_survivors(dispute.past), counted.weights
+    # What a robust rule gives is no sum that could be taken apart.
+    updates = (
+        read_updates(
+            dispute.terms, dispute.archive, key, compute_survivors(dispute.past), counted.weights
+        )
+        if is_sum(dispute.terms.policy)
+        else ()
     )
     return explain_sum(counted, vector, list(updates))
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from flchain.learning.aggregation import compute_initial_state, verify_update
 from flchain.learning.parameters import State
+from flchain.protocol.contribution import SignedScores
 from flchain.protocol.errors import AdapterError, EncodingError, ProofError
 from flchain.protocol.events import ProposalSubmitted, UpdateSubmitted
 from flchain.protocol.types import Digest, Outcome, RoundId, Version
@@ -23,6 +24,7 @@ from flchain.roles.execution import (
     fetch_update,
 )
 from flchain.roles.history import RoundPast
+from flchain.roles.scores import is_scored, read_recorded_scores
 from flchain.roles.terms import Terms, seal_initial_state
 from flchain.storage.errors import ContentCorrupt, ContentUnavailable
 
@@ -86,8 +88,14 @@ class Reexecution:
             if result is not None:
                 self._audit_slashed(past, result)
 
-    def _execute(self, past: RoundPast) -> RoundResult | None:
-        """Return the round's true result; None, with the reason recorded, if there is none."""
+    def _execute(
+        self, past: RoundPast, proposal: ProposalSubmitted | None = None
+    ) -> RoundResult | None:
+        """Return the round's true result; None, with the reason recorded, if there is none.
+
+        Where contributions are scored, it follows from the scores that `proposal` recorded, by
+        default the last one.
+        """
         parent = self._get_parent(past)
         if parent is None or not self._check_updates(past):
             return None
@@ -99,8 +107,20 @@ class Reexecution:
             parent=parent,
             survivors=compute_survivors(past),
             attesters=compute_attesters(past),
+            scores=self._read_scores(past, proposal or past.final_proposal),
+            validators=past.opened.validators,
         )
         return execute_round(self.terms, inputs, self.archive, self.evidence.ids)
+
+    def _read_scores(
+        self, past: RoundPast, proposal: ProposalSubmitted
+    ) -> tuple[SignedScores, ...]:
+        """Return the scores in a proposal's record; none if it can't be had."""
+        origin = (self.evidence.ids, self.evidence.get_round_key(past.opened.round))
+        try:
+            return read_recorded_scores(self.archive, self.terms, past, proposal, origin)
+        except (ContentUnavailable, ContentCorrupt):
+            return ()
 
     def _get_parent(self, past: RoundPast) -> State | None:
         """Return the version that the round trained from: derived here, or else as published."""
@@ -186,7 +206,8 @@ class Reexecution:
         number = past.opened.round
         for proposal in self.evidence.get_slashed(number):
             subject = f"slashed bond of {proposal.proposer}"
-            if proposal.content == result.content:
+            own = self._execute(past, proposal) if is_scored(self.terms) else result
+            if own is not None and proposal.content == own.content:
                 text = f"its proposal of attempt {proposal.attempt} was right"
                 self.findings.failed(subject, text, number)
             else:

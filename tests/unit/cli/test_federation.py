@@ -16,6 +16,7 @@ from flchain.cli.screen import Screen
 from flchain.cli.tables import format_amount, print_summary
 from flchain.cli.venues import open_memory_venue
 from flchain.config import Settings
+from flchain.learning.strategies import DEFAULTS
 from flchain.protocol.errors import ConfigError
 from flchain.protocol.types import Role
 from flchain.roles.simulation import derive_cast, derive_mnemonic
@@ -111,11 +112,9 @@ def test_tables__summary__accuracy_digest_and_hints(result):
     assert max(map(len, text.splitlines())) <= 100
 
 
-@pytest.mark.parametrize("workers", [1, 4])
-def test_federation__same_seed_other_number_of_threads__same_digest(
-    result, tmp_path, monkeypatch, workers
-):
-    monkeypatch.setattr(federation_module, "WORKERS", workers)
+def test_federation__same_seed_other_number_of_threads__same_digest(result, tmp_path, monkeypatch):
+    assert federation_module.WORKERS == 2
+    monkeypatch.setattr(federation_module, "WORKERS", 1)
     again, _ = run(tmp_path)
     assert again["final_state_digest"] == result[0]["final_state_digest"]
     assert [row["loss"] for row in again["rounds"]] == [row["loss"] for row in result[0]["rounds"]]
@@ -126,12 +125,42 @@ def test_federation__other_seed__other_digest(result, tmp_path):
     assert other["final_state_digest"] != result[0]["final_state_digest"]
 
 
-def test_federation__strategy_with_server_state__runs_to_the_end(tmp_path):
-    document, _ = run(tmp_path, replace(CHOICE, strategy="mimelite"))
+@pytest.mark.parametrize("strategy", sorted(set(DEFAULTS) - {"fedavg"}))
+def test_federation__any_strategy__runs_to_the_end(tmp_path, strategy):
+    document, _ = run(tmp_path, replace(CHOICE, strategy=strategy, agents=2, validators=1))
     assert document["totals"]["finalized"] == 2
 
 
-@pytest.mark.parametrize("size", [(1, 1), (2, 1), (70, 3)])
+def test_federation__attack_and_robust_rule__is_in_the_summary_and_repeats(tmp_path):
+    choice = replace(
+        CHOICE, aggregator="crowds/median", attack="ipm-2", attackers=1, strategy="fedavgm"
+    )
+    document, _ = run(tmp_path / "first", choice)
+    again, _ = run(tmp_path / "second", choice)
+    named = ("aggregator", "byzantine", "attack", "attackers")
+    assert [document["run"][name] for name in named] == ["crowds/median", 1, "ipm-2", 1]
+    assert document["totals"]["finalized"] == 2
+    assert document["final_state_digest"] == again["final_state_digest"]
+    honest, _ = run(tmp_path / "third", replace(choice, attack="", attackers=0, byzantine=1))
+    assert honest["final_state_digest"] != document["final_state_digest"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"aggregator": "krum", "byzantine": 1}, "add agents, lower --byzantine"),
+        ({"aggregator": "mode"}, "choose weighted-mean or one of"),
+        ({"attackers": 1}, "attackers need an --attack"),
+        ({"attack": "alie", "attackers": 4}, "an honest agent besides them"),
+        ({"attack": "nuke", "attackers": 1}, "no attack 'nuke'"),
+    ],
+)
+def test_choice__rule_or_attack_that_cannot_be__names_the_way_out(tmp_path, changes, error):
+    with pytest.raises(ConfigError, match=error):
+        run(tmp_path, replace(CHOICE, **changes))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 1), (66, 2)])
 def test_federation__few_or_many_members__policy_fits(tmp_path, size):
     agents, validators = size
     choice = replace(CHOICE, agents=agents, validators=validators, rounds=1)
@@ -193,7 +222,7 @@ def test_amount__in_wei__whole_tokens(wei, text):
 
 def test_federation__with_and_without_a_drawn_committee__the_same_model(tmp_path, monkeypatch):
     choice = replace(CHOICE, validators=7)
-    drawn, again = (run(tmp_path / name, choice)[0] for name in ("first", "again"))
+    drawn, _ = run(tmp_path / "drawn", choice)
     schedule = replace(plans.LOCAL.schedule, committee=0, seat_window=0)
     monkeypatch.setattr(plans, "LOCAL", replace(plans.LOCAL, schedule=schedule))
     everybody, _ = run(tmp_path / "everybody", choice)
@@ -209,5 +238,4 @@ def test_federation__with_and_without_a_drawn_committee__the_same_model(tmp_path
     assert all(proof["validator"] in text for proof in drawn["rounds"][-1]["draw"])
     assert [row["draw"] for row in everybody["rounds"]] == [[], []]
     assert [row["seats"] for row in everybody["rounds"]] == [7, 7]
-    assert drawn["final_state_digest"] == again["final_state_digest"]
     assert drawn["final_state_digest"] == everybody["final_state_digest"]

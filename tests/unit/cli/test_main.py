@@ -40,13 +40,6 @@ def test_help__heavy_packages__are_not_imported():
     assert done.returncode == 0, done.stderr
 
 
-def test_orchestrator__modules__no_torch():
-    code = (
-        "import sys, flchain.cli.nodes, flchain.roles.validator\nsys.exit('torch' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
 def test_help__every_exit_code__is_listed(capsys):
     assert run_guarded(cli, ["--help"]) == 0
     text = capsys.readouterr().out

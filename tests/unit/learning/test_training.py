@@ -7,9 +7,9 @@ from flchain.learning.aggregation import compute_initial_state
 from flchain.learning.data import Dataset
 from flchain.learning.export import get_model_arrays
 from flchain.learning.presets import load_preset
-from flchain.learning.training import DenseTrainer, LocalPlan, build_plan, get_trainer, is_dense
+from flchain.learning.training import DenseTrainer, LocalPlan, get_trainer, is_dense
 from flchain.protocol.errors import ConfigError
-from flchain.protocol.policy import ARCHITECTURES, Layer, ModelSpec
+from flchain.protocol.policy import Layer
 
 DIGITS = load_preset("digits")
 MNIST = load_preset("mnist")
@@ -29,14 +29,10 @@ def start(policy):
     return get_model_arrays(compute_initial_state(policy), policy)
 
 
-def build_torch(policy):
-    torch_trainer = pytest.importorskip("flchain.learning.training.torch_trainer")
-    return torch_trainer.build_torch_trainer(policy.model)
-
-
-@pytest.fixture(params=["dense", "torch"])
-def trainer(request):
-    return DenseTrainer(DIGITS.model.layers) if request.param == "dense" else build_torch(DIGITS)
+@pytest.fixture
+def trainer():
+    """The one under test; other folders have the laws below for other kinds."""
+    return DenseTrainer(DIGITS.model.layers)
 
 
 def are_equal(first, second):
@@ -100,29 +96,6 @@ def test_train__momentum__follows_the_heavy_ball(trainer):
     assert np.allclose(moved["fc1.bias"], arrays["fc1.bias"] - steps, atol=1e-5)
 
 
-def test_trainers__same_model_and_data__agree():
-    torch_trainer, dense = build_torch(DIGITS), DenseTrainer(DIGITS.model.layers)
-    arrays, data = start(DIGITS), make_blobs()
-    for name, gradient in dense.compute_gradient(arrays, data).items():
-        assert np.allclose(gradient, torch_trainer.compute_gradient(arrays, data)[name], atol=1e-6)
-    first, second = (t.train(arrays, data, PLAN, 3).parameters for t in (dense, torch_trainer))
-    for name, array in first.items():
-        assert np.allclose(array, second[name], atol=1e-4)
-
-
-def test_cnn__mnist_policy__has_its_layers_trains_and_repeats():
-    trainer = build_torch(MNIST)
-    assert trainer.get_layers() == ARCHITECTURES["cnn-mnist-v1"]
-    arrays, data = start(MNIST), make_blobs(rows=70, shape=(1, 28, 28))
-    plan = build_plan(MNIST.training)
-    first, second = (trainer.train(arrays, data, plan, 5).parameters for _ in range(2))
-    assert are_equal(first, second)
-    assert all(array.flags.c_contiguous for array in first.values())
-    before, after = (trainer.evaluate(p, data).loss for p in (arrays, first))
-    assert after < before
-    assert trainer.predict(first, data.inputs).shape == (70, 10)
-
-
 def test_get_trainer__dense_model__needs_no_torch(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     assert isinstance(get_trainer(DIGITS.model), DenseTrainer)
@@ -134,31 +107,6 @@ def test_get_trainer__network_without_torch__says_how_to_get_it(monkeypatch):
         monkeypatch.delitem(sys.modules, name, raising=False)
     with pytest.raises(ConfigError, match="pip install"):
         get_trainer(MNIST.model)
-
-
-def test_torch__parameter_that_the_loss_ignores__has_no_gradient_and_stays():
-    nn = pytest.importorskip("torch").nn
-    torch_trainer = pytest.importorskip("flchain.learning.training.torch_trainer")
-
-    def build():
-        module = nn.Linear(4, 10)
-        module.idle = nn.Parameter(nn.Linear(1, 1).weight.detach().clone())
-        return module
-
-    trainer = torch_trainer.TorchTrainer(build)
-    arrays = {layer.name: np.ones(layer.shape, np.float32) for layer in trainer.get_layers()}
-    data = make_blobs(rows=20, shape=(4,))
-    assert not trainer.compute_gradient(arrays, data)["idle"].any()
-    assert trainer.train(arrays, data, PLAN, 1).parameters["idle"] == 1
-
-
-def test_get_trainer__unknown_network__lists_the_known_ones():
-    pytest.importorskip("torch")
-    model = ModelSpec("resnet-v1", 9, (Layer("w", (3, 3)),))
-    with pytest.raises(
-        ConfigError, match="no trainer for model resnet-v1; choose one of cnn-mnist"
-    ):
-        get_trainer(model)
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ CASES: dict[str, tuple[Digest, list[Any]]] = {
         eip712.hash_vote(KEY, 1, VOTE),
         [KEY, 1, DIGEST, 3, 1, OTHER, 9_000, KEY],
     ),
+    eip712.SCORES: (eip712.hash_scores(KEY, DIGEST), [KEY, DIGEST]),
     eip712.PERMIT: (
         eip712.hash_permit(ACCOUNT, CONTRACT, 5, 0, DEADLINE),
         [ACCOUNT, CONTRACT, 5, 0, DEADLINE],

@@ -10,6 +10,7 @@ from flchain.protocol.errors import ConfigError, EncodingError
 from flchain.protocol.policy import (
     ARCHITECTURES,
     Layer,
+    PrivacySpec,
     RuleSpec,
     compute_policy_digest,
     compute_shift,
@@ -163,7 +164,10 @@ def test_file__overrides__replace_by_full_key():
         ("w_max = 64", "w_max = 255\nshift = 19", "2^31"),
         ('clip = "8"', 'clip = "0.00001"', "update.clip is lost in rounding"),
         ("min_survivors = 2", "min_survivors = 4", "min_survivors <= min_agents"),
-        ('mechanism = "none"', 'mechanism = "gaussian"', "privacy.mechanism"),
+        ('mechanism = "none"', 'mechanism = "gauss"', "privacy.mechanism"),
+        ('mechanism = "none"', 'mechanism = "gaussian"', "privacy.epsilon is missing"),
+        ('mechanism = "none"', 'mechanism = "gaussian"\nepsilon = 1', "privacy.epsilon"),
+        ('mechanism = "none"', 'mechanism = "none"\n[compression]', "compression.name"),
         ("[data]", "[[data]]", "data must be a table"),
         ("[update]", "[[update]]", "update must be a table"),
     ],
@@ -231,3 +235,39 @@ def test_shift__too_many_agents__names_the_way_out():
 def test_shift__nothing_to_divide_by__is_a_config_error(arguments):
     with pytest.raises(ConfigError, match="positive"):
         compute_shift(*arguments)
+
+
+NOISE = """
+mechanism = "gaussian"
+epsilon = "8"
+clip = "0.5"
+noise_multiplier = "1.5"
+delta_inverse = 100000
+"""
+
+
+def test_file__noise__is_in_quantised_units_and_millionths():
+    policy = load_policy_file(FILE.replace('mechanism = "none"', NOISE))
+    assert policy.privacy == PrivacySpec("gaussian", 2**18, 1_500_000, 100_000, 8_000_000)
+    assert decode_policy(encode_policy(policy)) == policy
+
+
+@pytest.mark.parametrize("mechanism", ["gaussian", "laplace", "skellam", "none"])
+def test_file__epsilon_of_zero__is_no_noise(mechanism):
+    text = FILE.replace('mechanism = "none"', f'mechanism = "{mechanism}"\nepsilon = "0"')
+    assert load_policy_file(text) == load_policy_file(FILE)
+
+
+def test_file__compression_none__is_the_policy_without_the_key():
+    text = FILE + '[compression]\nname = "none"\n'
+    assert encode_policy(load_policy_file(text)) == encode_policy(load_policy_file(FILE))
+
+
+def test_file__compression__has_parameters_in_the_document():
+    text = FILE + '[compression]\nname = "int8/zlib"\nparameters = { error_feedback = 1 }\n'
+    policy = load_policy_file(text)
+    assert policy.compression == RuleSpec("int8/zlib", (("error_feedback", 1),))
+    assert b'"compression":{"name":"int8/zlib","parameters":{"error_feedback":1}}' in encode_policy(
+        policy
+    )
+    assert decode_policy(encode_policy(policy)) == policy

@@ -1,0 +1,51 @@
+"""What everybody knows once keys are fixed: who, with which keys, beside whom."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from flchain.crypto.secagg.errors import NoParameters
+from flchain.crypto.secagg.graph import Graph, build_graph
+from flchain.crypto.secagg.keys import PublicKeys
+from flchain.crypto.sigma.statements import Context
+from flchain.protocol.types import Address, Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """One round's agents; `threshold` shares restore a secret, `context` is any agent's."""
+
+    context: Context
+    threshold: int
+    graph: Graph
+    keys: Mapping[Address, PublicKeys]
+
+    @property
+    def round_key(self) -> Digest:
+        """The round's domain value."""
+        return self.context.round_key
+
+    def get_context(self, agent: Address) -> Context:
+        """Return where and as whom an agent's proofs count."""
+        return replace(self.context, agent=agent)
+
+
+def build_roster(
+    context: Context,
+    keys: Mapping[Address, PublicKeys],
+    seed: bytes,
+    *,
+    degree: int,
+    threshold: int,
+) -> Roster:
+    """Return the roster of agents whose keys have been collected.
+
+    `context` is any agent's in this round, `seed` the graph's, fixed after the keys.
+
+    Raises NoParameters unless 0 < threshold <= degree.
+    """
+    if not 0 < threshold <= degree:
+        raise NoParameters(
+            f"secure aggregation: {threshold} of {degree} neighbours cannot restore a secret"
+        )
+    graph = build_graph(keys, degree, context.round_key, seed)
+    return Roster(context, threshold, graph, keys)
