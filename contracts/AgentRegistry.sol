@@ -51,6 +51,8 @@ contract AgentRegistry is IAgentRegistry, Signed, Nonces {
     IERC20 public immutable TOKEN;
     /// @notice The only caller of duties and bonds.
     address public immutable ROUND_MANAGER;
+    /// @notice The other contract that may punish.
+    address public immutable MASKED_ROUNDS;
     /// @notice Keeper of the allow-list and of suspensions.
     address public immutable GOVERNANCE;
     /// @inheritdoc IAgentRegistry
@@ -78,6 +80,11 @@ contract AgentRegistry is IAgentRegistry, Signed, Nonces {
         _;
     }
 
+    modifier onlyPunisher() {
+        if (msg.sender != ROUND_MANAGER && msg.sender != MASKED_ROUNDS) revert NotRoundManager(msg.sender);
+        _;
+    }
+
     modifier onlyGovernance() {
         if (msg.sender != GOVERNANCE) revert NotGovernance(msg.sender);
         _;
@@ -87,6 +94,7 @@ contract AgentRegistry is IAgentRegistry, Signed, Nonces {
 
     /// @param token The stake token, or zero for an allow-list registry.
     /// @param roundManager The round manager's (predicted) address.
+    /// @param maskedRounds The masked rounds' (predicted) address.
     /// @param governance Keeper of the allow-list and of suspensions.
     /// @param epoch Length of an epoch in seconds, at least 1.
     /// @param unbonding Unbonding period in seconds.
@@ -94,6 +102,7 @@ contract AgentRegistry is IAgentRegistry, Signed, Nonces {
     constructor(
         IERC20 token,
         address roundManager,
+        address maskedRounds,
         address governance,
         uint32 epoch,
         uint40 unbonding,
@@ -101,6 +110,7 @@ contract AgentRegistry is IAgentRegistry, Signed, Nonces {
     ) {
         TOKEN = token;
         ROUND_MANAGER = roundManager;
+        MASKED_ROUNDS = maskedRounds;
         GOVERNANCE = governance;
         epochLength = epoch;
         unbondingPeriod = unbonding;
@@ -181,7 +191,7 @@ contract AgentRegistry is IAgentRegistry, Signed, Nonces {
     }
 
     /// @inheritdoc IAgentRegistry
-    function punishOffence(address agent, address reporter) external onlyRoundManager {
+    function punishOffence(address agent, address reporter) external onlyPunisher {
         Agent storage record = _agents[agent];
         uint96 due = VALIDATOR_STAKE / OFFENCE_DIVISOR;
         uint96 free = record.stake - record.locked;
@@ -202,7 +212,7 @@ contract AgentRegistry is IAgentRegistry, Signed, Nonces {
     }
 
     /// @inheritdoc IAgentRegistry
-    function punishSilence(address agent) external onlyRoundManager {
+    function punishSilence(address agent) external onlyPunisher {
         Agent storage record = _agents[agent];
         uint96 free = record.stake - record.locked;
         uint96 penalty = VALIDATOR_STAKE / SILENCE_DIVISOR;

@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {Rounds} from "./abstracts/Rounds.sol";
 import {Tasks} from "./abstracts/Tasks.sol";
 import {IAgentRegistry} from "./interfaces/IAgentRegistry.sol";
+import {IMaskedRounds} from "./interfaces/IMaskedRounds.sol";
 import {IModelRegistry} from "./interfaces/IModelRegistry.sol";
 import {IRewardDistributor} from "./interfaces/IRewardDistributor.sol";
 import {IRoundManager} from "./interfaces/IRoundManager.sol";
@@ -14,7 +15,6 @@ import {Digests} from "./libraries/Digests.sol";
 import {DrawBook} from "./libraries/DrawBook.sol";
 import {Evidence} from "./libraries/Evidence.sol";
 import {RoundBook} from "./libraries/RoundBook.sol";
-import {RoundState} from "./libraries/RoundState.sol";
 import {Seats} from "./libraries/Seats.sol";
 import {Settlement} from "./libraries/Settlement.sol";
 import {Decision, Tallies} from "./libraries/Tallies.sol";
@@ -44,9 +44,14 @@ contract RoundManager is Rounds {
     /// @param models Model versions.
     /// @param rewards Budgets and rewards.
     /// @param seeds Randomness of draws.
-    constructor(IAgentRegistry agents, IModelRegistry models, IRewardDistributor rewards, ISeedSource seeds)
-        Tasks(agents, models, rewards, seeds)
-    {}
+    /// @param masked The masked part of rounds in secure mode.
+    constructor(
+        IAgentRegistry agents,
+        IModelRegistry models,
+        IRewardDistributor rewards,
+        ISeedSource seeds,
+        IMaskedRounds masked
+    ) Tasks(agents, models, rewards, seeds, masked) {}
 
     /* STATE-CHANGING */
 
@@ -62,7 +67,13 @@ contract RoundManager is Rounds {
 
     /// @inheritdoc IRoundManager
     function proveSeats(uint64 taskId, uint32 round, SeatProof[] calldata proofs) external {
-        DrawBook.prove(_book.pages[taskId], _suite(), taskId, round, proofs);
+        bytes calldata raw;
+        // Encoding the proofs anew would cost more than passing them on as they came, with their number before them.
+        assembly ("memory-safe") {
+            raw.offset := sub(proofs.offset, 0x20)
+            raw.length := sub(calldatasize(), raw.offset)
+        }
+        DrawBook.prove(_book.pages[taskId], _suite(), taskId, round, raw);
     }
 
     /// @inheritdoc IRoundManager
@@ -98,7 +109,7 @@ contract RoundManager is Rounds {
     /// @inheritdoc IRoundManager
     function vote(uint256 taskId, uint256 round, Vote calldata ballotPaper) external {
         Page storage page = _book.pages[taskId];
-        BallotWord ballot = _requireVote(page, round);
+        BallotWord ballot = _requireVote(page, taskId, round);
         Round storage current = page.round;
         BallotWord counted = _vote({
             page: page,
@@ -119,7 +130,7 @@ contract RoundManager is Rounds {
     function voteBundle(uint256 taskId, uint256 round, SignedVote[] calldata votes) external {
         if (votes.length == 0 || votes.length > MAX_BUNDLE) revert InvalidBundle(votes.length);
         Page storage page = _book.pages[taskId];
-        BallotWord ballot = _requireVote(page, round);
+        BallotWord ballot = _requireVote(page, taskId, round);
         uint256 openedAt = page.round.openedAt;
         uint256 committee = page.round.seats == 0 ? Committees.EVERYBODY : page.committee;
         bytes32 proposalId = page.proposal.proposalId;
@@ -184,7 +195,7 @@ contract RoundManager is Rounds {
 
     /// @inheritdoc IRoundManager
     function getProposer(uint64 taskId) external view returns (uint256 rank, address holder) {
-        return RoundBook.getProposer(_book.pages[taskId], taskId);
+        return RoundBook.getProposer(_book.pages[taskId], _suite(), taskId);
     }
 
     /* INTERNAL */
@@ -240,10 +251,10 @@ contract RoundManager is Rounds {
         }
     }
 
-    function _requireVote(Page storage page, uint256 round) internal view returns (BallotWord ballot) {
+    function _requireVote(Page storage page, uint256 taskId, uint256 round) internal view returns (BallotWord ballot) {
         if (page.round.round != round) revert WrongRound(page.round.round, round);
         ballot = page.ballot;
         bool isOpen = ballot.isLive() && block.timestamp >= ballot.openedAt() && block.timestamp < ballot.voteClose();
-        if (!isOpen || page.round.outcome != Outcome.None) revert WrongPhase(Phase.Vote, RoundState.getPhase(page));
+        if (!isOpen || page.round.outcome != Outcome.None) revert WrongPhase(Phase.Vote, getPhase(uint64(taskId)));
     }
 }

@@ -19,6 +19,11 @@ from flchain.chain.spec import (
     draws,
     evidence,
     keys,
+    masked_checks,
+    masked_clock,
+    masked_penalties,
+    masked_records,
+    masked_settlement,
     models,
     penalties,
     proposals,
@@ -42,6 +47,9 @@ CHAPTERS: tuple[tuple[str, ModuleType], ...] = (
     ("VRF keys", keys),
     ("Tasks and members", tasks),
     ("Opening, submitting, attesting", rounds),
+    ("Secure mode: records", masked_records),
+    ("Secure mode: complaints and attestations", masked_checks),
+    ("Secure mode: penalties", masked_penalties),
     ("Proposing", proposals),
     ("Seeds", seeds),
     ("Draws", draws),
@@ -50,7 +58,10 @@ CHAPTERS: tuple[tuple[str, ModuleType], ...] = (
     ("Evidence", evidence),
     ("Budgets and rewards", rewards),
 )
-ELSEWHERE = (committees, draw_keys, models, penalties, signatures, state, token, vrf_hints)
+ELSEWHERE = (
+    *(committees, draw_keys, masked_clock, masked_settlement, models, penalties),
+    *(signatures, state, token, vrf_hints),
+)
 MODULES = (*(module for _, module in CHAPTERS), *ELSEWHERE)
 INTRODUCTION = """\
 # The protocol
@@ -60,8 +71,9 @@ command sequences hold the deployed contracts against it. `tools/write_protocol.
 and a test fails when it is out of date.
 
 A **round** goes OPEN, SUBMIT, ATTEST, PROPOSE, SEAT, VOTE and ends FINALIZED, REJECTED_QUALITY or
-ABORTED. JOIN, SHARES, CHECK and UNMASK belong to secure mode; their windows are zero. So is SEAT's
-where no committee is drawn and every active validator sits. With c seats and v validators, a vote
+ABORTED. In secure mode it goes OPEN, JOIN, SHARES, CHECK, SUBMIT, ATTEST, UNMASK, PROPOSE and on;
+[secure_mode.md](secure_mode.md) explains that part. SEAT has no length where no committee is drawn
+and every active validator sits. With c seats and v validators, a vote
 needs q = floor(2c/3) + 1 of all seats, and an update survives with h = floor(v/2) + 1 attestations:
 of all, never of those who came. [committee.md](committee.md) says why nobody can choose who sits.
 """

@@ -32,7 +32,7 @@ abstract contract Rounds is IRoundManager, Tasks {
     /// @inheritdoc IRoundManager
     function attest(uint256 taskId, uint256 round, uint256[] calldata bitmap) external {
         Page storage page = _book.pages[taskId];
-        uint256 openedAt = _requireAttest(page, round);
+        uint256 openedAt = _requireAttest(page, taskId, round);
         bool isNew = _attest({
             page: page, taskId: taskId, round: round, openedAt: openedAt, validator: msg.sender, bitmap: bitmap
         });
@@ -43,7 +43,7 @@ abstract contract Rounds is IRoundManager, Tasks {
     function attestBundle(uint64 taskId, uint32 round, SignedAttestation[] calldata attestations) external {
         if (attestations.length == 0 || attestations.length > MAX_BUNDLE) revert InvalidBundle(attestations.length);
         Page storage page = _book.pages[taskId];
-        uint256 openedAt = _requireAttest(page, round);
+        uint256 openedAt = _requireAttest(page, taskId, round);
         bytes32 key = computeRoundKey(taskId, round);
         for (uint256 i = 0; i < attestations.length; ++i) {
             SignedAttestation calldata signed = attestations[i];
@@ -89,8 +89,8 @@ abstract contract Rounds is IRoundManager, Tasks {
     /* VIEW */
 
     /// @inheritdoc IRoundManager
-    function getPhase(uint64 taskId) external view returns (Phase) {
-        return RoundState.getPhase(_book.pages[taskId]);
+    function getPhase(uint64 taskId) public view returns (Phase) {
+        return RoundState.getExactPhase(_book.pages[taskId], _MASKED, taskId);
     }
 
     /// @inheritdoc IRoundManager
@@ -175,7 +175,7 @@ abstract contract Rounds is IRoundManager, Tasks {
         Page storage page = _book.pages[taskId];
         Round storage current = page.round;
         if (current.round != round) revert WrongRound(current.round, round);
-        if (block.timestamp >= current.submitClose) revert WrongPhase(Phase.Submit, RoundState.getPhase(page));
+        if (block.timestamp >= current.submitClose) revert WrongPhase(Phase.Submit, getPhase(uint64(taskId)));
         Member storage member = page.members[agent];
         bool isEntitled = Seats.isEntitled({
             role: member.role,
@@ -216,11 +216,11 @@ abstract contract Rounds is IRoundManager, Tasks {
         (current.submitClose, current.attestClose) = (submitClose, submitClose + attestWindow);
     }
 
-    function _requireAttest(Page storage page, uint256 round) internal view returns (uint256 openedAt) {
+    function _requireAttest(Page storage page, uint256 taskId, uint256 round) internal view returns (uint256 openedAt) {
         Round storage current = page.round;
         if (current.round != round) revert WrongRound(current.round, round);
         openedAt = current.openedAt;
         bool isOpen = block.timestamp >= current.submitClose && block.timestamp < current.attestClose;
-        if (!isOpen || current.outcome != Outcome.None) revert WrongPhase(Phase.Attest, RoundState.getPhase(page));
+        if (!isOpen || current.outcome != Outcome.None) revert WrongPhase(Phase.Attest, getPhase(uint64(taskId)));
     }
 }

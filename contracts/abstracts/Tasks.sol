@@ -2,6 +2,7 @@
 pragma solidity ^0.8.37;
 
 import {IAgentRegistry} from "../interfaces/IAgentRegistry.sol";
+import {IMaskedRounds} from "../interfaces/IMaskedRounds.sol";
 import {IModelRegistry} from "../interfaces/IModelRegistry.sol";
 import {IRewardDistributor} from "../interfaces/IRewardDistributor.sol";
 import {ISeedSource} from "../interfaces/ISeedSource.sol";
@@ -25,6 +26,7 @@ abstract contract Tasks is ITasks, Signed {
     IModelRegistry internal immutable _MODELS;
     IRewardDistributor internal immutable _REWARDS;
     ISeedSource internal immutable _SEEDS;
+    IMaskedRounds internal immutable _MASKED;
     uint32 internal immutable _EPOCH_LENGTH;
 
     /* STORAGE */
@@ -33,11 +35,18 @@ abstract contract Tasks is ITasks, Signed {
 
     /* CONSTRUCTOR */
 
-    constructor(IAgentRegistry agents, IModelRegistry models, IRewardDistributor rewards, ISeedSource seeds) {
+    constructor(
+        IAgentRegistry agents,
+        IModelRegistry models,
+        IRewardDistributor rewards,
+        ISeedSource seeds,
+        IMaskedRounds masked
+    ) {
         _AGENTS = agents;
         _MODELS = models;
         _REWARDS = rewards;
         _SEEDS = seeds;
+        _MASKED = masked;
         _EPOCH_LENGTH = agents.epochLength();
     }
 
@@ -50,7 +59,13 @@ abstract contract Tasks is ITasks, Signed {
 
     /// @inheritdoc ITasks
     function createTask(Task calldata task) external returns (uint64 taskId) {
-        return TaskBook.create(_book, _suite(), task);
+        bytes calldata raw;
+        // Encoding the task anew would take more code than passing it on as it came.
+        assembly ("memory-safe") {
+            raw.offset := task
+            raw.length := sub(calldatasize(), task)
+        }
+        return TaskBook.create(_book, _suite(), raw);
     }
 
     /// @inheritdoc ITasks
@@ -154,6 +169,6 @@ abstract contract Tasks is ITasks, Signed {
     }
 
     function _suite() internal view returns (Suite memory) {
-        return Suite(_AGENTS, _MODELS, _REWARDS, _SEEDS, _EPOCH_LENGTH);
+        return Suite(_AGENTS, _MODELS, _REWARDS, _SEEDS, _MASKED, _EPOCH_LENGTH);
     }
 }

@@ -77,6 +77,8 @@ interface IRoundManager is ITasks {
     error TooEarly(uint40 opensAt);
     /// @notice Thrown when the task has used up its rounds.
     error RoundsExhausted(uint32 maxRounds);
+    /// @notice Thrown when the privacy budget committed with the task allows no further round.
+    error PrivacyBudgetSpent(uint16 privacyRounds);
     /// @notice Thrown when too few validators have endorsed the task.
     error NotEndorsed(uint8 endorsements, uint256 needed);
     /// @notice Thrown when too few agents are active.

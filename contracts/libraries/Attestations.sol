@@ -29,6 +29,14 @@ library Attestations {
         }
     }
 
+    /// @notice Return a word of a round in which the lanes in `bits` count `count`, with a number of attesters.
+    function fill(uint256 tag, uint256 bits, uint256 count, uint256 attesters) internal pure returns (uint256 word) {
+        word = (attesters << ATTESTERS_SHIFT) | (tag << TAG_SHIFT);
+        for (uint256 plane = 0; plane < PLANES; ++plane) {
+            if ((count >> plane) & 1 != 0) word |= bits << (plane * LANES);
+        }
+    }
+
     /// @notice Return `word`, tagged with its round, with one attester more, and their number.
     function addAttester(uint256 word) internal pure returns (uint256 result, uint256 attesters) {
         unchecked {

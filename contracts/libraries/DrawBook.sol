@@ -42,7 +42,7 @@ library DrawBook {
 
     /// @notice Fix the seed of the newest draw.
     function open(Page storage page, Suite calldata suite, uint64 taskId, uint32 round) external {
-        _requireSeat(page, round);
+        _requireSeat(page, suite, taskId, round);
         Draw memory draw = page.draw;
         if (draw.isSeeded) revert IRoundManager.AlreadySeeded();
         bytes32 seed = suite.seeds.getSeed(taskId, draw);
@@ -65,11 +65,11 @@ library DrawBook {
 
     /// @notice Enter the seats that up to 32 proofs win.
     /// @dev Proofs that win no seat on the list are skipped before they are verified; if all are, the call reverts.
-    function prove(Page storage page, Suite calldata suite, uint64 taskId, uint32 round, SeatProof[] calldata proofs)
-        external
-    {
+    /// @param raw The proofs as they came: their number, where each begins, and they themselves.
+    function prove(Page storage page, Suite calldata suite, uint64 taskId, uint32 round, bytes calldata raw) external {
+        SeatProof[] calldata proofs = _readProofs(raw);
         if (proofs.length == 0 || proofs.length > MAX_PROOFS) revert IRoundManager.InvalidBundle(proofs.length);
-        _requireSeat(page, round);
+        _requireSeat(page, suite, taskId, round);
         Draw memory draw = page.draw;
         if (!draw.isSeeded) revert IRoundManager.NotSeeded();
         uint256 seats = page.round.seats;
@@ -247,9 +247,17 @@ library DrawBook {
         });
     }
 
-    function _requireSeat(Page storage page, uint32 round) private view {
+    /// @dev The round manager has decoded them, so that they are within bounds.
+    function _readProofs(bytes calldata raw) private pure returns (SeatProof[] calldata proofs) {
+        assembly ("memory-safe") {
+            proofs.offset := add(raw.offset, 0x20)
+            proofs.length := calldataload(raw.offset)
+        }
+    }
+
+    function _requireSeat(Page storage page, Suite calldata suite, uint64 taskId, uint32 round) private view {
         RoundState.requireRound(page, round);
-        Phase phase = RoundState.getPhase(page);
+        Phase phase = RoundState.getExactPhase(page, suite.masked, taskId);
         if (phase != Phase.Seat) revert IRoundManager.WrongPhase(Phase.Seat, phase);
     }
 }

@@ -8,6 +8,7 @@ import {
     Ballot,
     Content,
     Member,
+    Mode,
     Outcome,
     Phase,
     Population,
@@ -17,8 +18,9 @@ import {
     TaskStatus,
     Weights
 } from "../types/Types.sol";
+import {Attestations} from "./Attestations.sol";
 import {BallotWord, Ballots} from "./Ballots.sol";
-import {Commitments} from "./Commitments.sol";
+import {Commitment, Commitments} from "./Commitments.sol";
 import {Digests} from "./Digests.sol";
 import {DrawBook} from "./DrawBook.sol";
 import {Populations} from "./Populations.sol";
@@ -32,6 +34,9 @@ library RoundBook {
     using Populations for Population;
     using WeightBook for Weights;
 
+    /// @dev Groups of 32 places in one word of 224.
+    uint256 private constant GROUPS = 7;
+
     /// @notice Open the next round of a task.
     function open(Page storage page, Suite calldata suite, uint64 taskId) external returns (uint32 round) {
         TaskStatus memory status = page.status;
@@ -44,6 +49,7 @@ library RoundBook {
         if (round > page.task.maxRounds) revert IRoundManager.RoundsExhausted(page.task.maxRounds);
         if (block.timestamp < status.nextOpenAt) revert IRoundManager.TooEarly(status.nextOpenAt);
         (uint16 members, uint8 validators) = _snapshot(page, suite, status.endorsements);
+        _requirePrivacy(page, suite, taskId);
         _reset({page: page, suite: suite, taskId: taskId, round: round, members: members, validators: validators});
         suite.rewards.reserve(taskId, page.task.roundReserve);
     }
@@ -54,7 +60,7 @@ library RoundBook {
         returns (bytes32 proposalId)
     {
         RoundState.requireRound(page, round);
-        Phase phase = RoundState.getPhase(page);
+        Phase phase = RoundState.getExactPhase(page, suite.masked, taskId);
         if (phase != Phase.Propose) revert IRoundManager.WrongPhase(Phase.Propose, phase);
         Task storage task = page.task;
         Ballot memory ballot = page.ballot.unpack();
@@ -77,11 +83,35 @@ library RoundBook {
     }
 
     /// @notice Return which rank may propose now, and who holds it.
-    function getProposer(Page storage page, uint64 taskId) external view returns (uint256 rank, address holder) {
-        Phase phase = RoundState.getPhase(page);
+    function getProposer(Page storage page, Suite calldata suite, uint64 taskId)
+        external
+        view
+        returns (uint256 rank, address holder)
+    {
+        Phase phase = RoundState.getExactPhase(page, suite.masked, taskId);
         if (phase != Phase.Propose) revert IRoundManager.WrongPhase(Phase.Propose, phase);
         rank = RoundState.getRank(page);
         holder = _rankHolder(page, taskId, rank);
+    }
+
+    /// @notice Record that a masked phase, or the whole masked part, is over; then the survivors go over to the page.
+    /// @return outcome What made the round fail; `None` if nothing did.
+    function settleMasked(Page storage page, Suite calldata suite, uint64 taskId) external returns (Outcome outcome) {
+        bool isOver;
+        uint240 commitment;
+        uint16 places;
+        uint8 attesters;
+        uint256[] memory survivors;
+        (outcome, isOver, commitment, places, attesters, survivors) = suite.masked.settle(taskId);
+        if (!isOver) return outcome;
+        page.submissions = Commitment.wrap((uint256(places) << 240) | commitment);
+        uint32 round = page.round.round;
+        uint256 needed = Seats.majority(page.round.validators);
+        for (uint256 group = 0; group * RoundState.LANES < places; ++group) {
+            uint256 lanes = uint32(survivors[group / GROUPS] >> (RoundState.LANES * (group % GROUPS)));
+            page.counters[group] = Attestations.fill(round, lanes, needed, group == 0 ? attesters : 0);
+        }
+        (page.round.submitClose, page.round.attestClose) = (uint40(block.timestamp), uint40(block.timestamp));
     }
 
     function _record(Page storage page, uint64 taskId, Ballot memory ballot, Content calldata content)
@@ -118,13 +148,15 @@ library RoundBook {
     ) private {
         Task storage task = page.task;
         uint40 opened = uint40(block.timestamp);
-        uint40 submitClose = opened + task.submitWindow;
+        bool isPlain = task.mode == Mode.Plain;
+        // Zero until the masked part is over: plain calls find their windows closed.
+        uint40 submitClose = isPlain ? opened + task.submitWindow : 0;
         uint32 parent = suite.models.getLatest(taskId);
         page.round = Round({
             round: round,
             openedAt: opened,
             submitClose: submitClose,
-            attestClose: submitClose + task.attestWindow,
+            attestClose: isPlain ? submitClose + task.attestWindow : 0,
             members: members,
             validators: validators,
             attesters: 0,
@@ -136,6 +168,7 @@ library RoundBook {
         page.submissions = Commitments.start(Digests.roundKey(address(this), taskId, round));
         page.ballot = BallotWord.wrap(0);
         emit IRoundManager.RoundOpened(taskId, round, parent, members, validators);
+        if (!isPlain) suite.masked.open(taskId, round, members, validators, parent);
     }
 
     function _snapshot(Page storage page, Suite calldata suite, uint8 endorsements)
@@ -158,6 +191,14 @@ library RoundBook {
         weights.fold(epoch);
         weights.atOpening = weights.active;
         page.weights = weights;
+    }
+
+    /// @dev In plain mode each round that opened counts, in secure mode each sum that was revealed.
+    function _requirePrivacy(Page storage page, Suite calldata suite, uint64 taskId) private view {
+        uint16 allowed = page.task.privacyRounds;
+        if (allowed == 0) return;
+        uint256 spent = page.task.mode == Mode.Plain ? page.round.round : suite.masked.getMasked(taskId).spent;
+        if (spent >= allowed) revert IRoundManager.PrivacyBudgetSpent(allowed);
     }
 
     /// @dev The proposer's own seat, which may not vote, counts as not silent.

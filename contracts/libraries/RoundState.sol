@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
+import {IMaskedRounds} from "../interfaces/IMaskedRounds.sol";
 import {IRoundManager} from "../interfaces/IRoundManager.sol";
 import {Page} from "../types/Book.sol";
-import {Ballot, Outcome, Phase, Round} from "../types/Types.sol";
+import {Ballot, Mode, Outcome, Phase, Round} from "../types/Types.sol";
 import {Attestations} from "./Attestations.sol";
 import {BallotWord} from "./Ballots.sol";
 import {Seats} from "./Seats.sol";
@@ -14,12 +15,16 @@ library RoundState {
     using Attestations for uint256;
 
     uint256 internal constant LANES = 32;
+    /// @dev Length of the last proposing window in secure mode.
+    uint256 internal constant LAST_WINDOWS = 10;
 
     /// @notice Return the phase of the task's newest round.
     function getPhase(Page storage page) internal view returns (Phase) {
         Round storage round = page.round;
         if (round.round == 0) return Phase.None;
         if (round.outcome != Outcome.None) return Phase.Ended;
+        // The masked part of a round is elsewhere: `getExactPhase` tells its phases apart.
+        if (round.attestClose == 0) return Phase.Join;
         if (block.timestamp < round.submitClose) return Phase.Submit;
         BallotWord ballot = page.ballot;
         if (ballot.isLive()) {
@@ -29,6 +34,12 @@ library RoundState {
         if (block.timestamp < round.attestClose) return Phase.Attest;
         if (getDoom(page) != Outcome.None) return Phase.Settle;
         return getRank(page) < page.task.proposeRanks ? Phase.Propose : Phase.Settle;
+    }
+
+    /// @notice Return the phase of the task's newest round, with those of the masked part told apart.
+    function getExactPhase(Page storage page, IMaskedRounds masked, uint64 taskId) internal view returns (Phase phase) {
+        phase = getPhase(page);
+        if (phase == Phase.Join) phase = masked.getPhase(taskId);
     }
 
     /// @notice Return what makes the round fail once ATTEST has closed; `None` if nothing does.
@@ -44,10 +55,15 @@ library RoundState {
     }
 
     /// @notice Return the rank whose window it is; `proposeRanks` or more once all windows are over.
-    function getRank(Page storage page) internal view returns (uint256) {
+    /// @dev In secure mode the last window is longer: the sum is revealed already.
+    function getRank(Page storage page) internal view returns (uint256 rank) {
         Ballot memory ballot = page.ballot.unpack();
         uint256 opened = ballot.attempt == 0 ? page.round.attestClose : ballot.openedAt;
-        return ballot.startRank + (block.timestamp - opened) / page.task.proposeWindow;
+        rank = ballot.startRank + (block.timestamp - opened) / page.task.proposeWindow;
+        if (page.task.mode == Mode.Secure) {
+            uint256 last = page.task.proposeRanks - 1;
+            if (rank > last && rank < last + LAST_WINDOWS) rank = last;
+        }
     }
 
     /// @notice Return the submissions that a majority of validators hold, 32 per word, and their number.

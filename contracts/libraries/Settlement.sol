@@ -6,6 +6,7 @@ import {Page, Suite} from "../types/Book.sol";
 import {Absence, Ballot, Outcome, Phase, Proposal, TaskStatus} from "../types/Types.sol";
 import {Ballots} from "./Ballots.sol";
 import {DrawBook} from "./DrawBook.sol";
+import {RoundBook} from "./RoundBook.sol";
 import {RoundState} from "./RoundState.sol";
 import {Seats} from "./Seats.sol";
 import {Decision, Tallies} from "./Tallies.sol";
@@ -20,7 +21,10 @@ library Settlement {
     /// @notice Settle the newest round of a task, or its vote.
     function settle(Page storage page, Suite memory suite, uint64 taskId) internal {
         Phase phase = RoundState.getPhase(page);
-        if (phase == Phase.Attest && page.submissions.count() < page.task.minSurvivors) {
+        if (phase == Phase.Join) {
+            Outcome failure = RoundBook.settleMasked(page, suite, taskId);
+            if (failure != Outcome.None) _abort(page, suite, taskId, failure);
+        } else if (phase == Phase.Attest && page.submissions.count() < page.task.minSurvivors) {
             _abort(page, suite, taskId, Outcome.AbortedTooFew);
         } else if (phase != Phase.Settle) {
             revert IRoundManager.WrongPhase(Phase.Settle, phase);

@@ -19,7 +19,12 @@ library TaskBook {
     uint32 private constant MAX_PENALTIES = 3;
 
     /// @notice Record a task and publish its version 0.
-    function create(Book storage book, Suite calldata suite, Task calldata task) external returns (uint64 taskId) {
+    /// @param raw The task as it came.
+    function create(Book storage book, Suite calldata suite, bytes calldata raw) external returns (uint64 taskId) {
+        Task calldata task;
+        assembly ("memory-safe") {
+            task := raw.offset
+        }
         TaskRules.verify(task, suite.agents.unbondingPeriod());
         taskId = ++book.taskCount;
         Page storage page = book.pages[taskId];

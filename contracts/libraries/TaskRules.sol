@@ -6,6 +6,7 @@ import {Mode, Task} from "../types/Types.sol";
 import {Attestations} from "./Attestations.sol";
 import {Committees} from "./Committees.sol";
 import {DrawBook} from "./DrawBook.sol";
+import {RoundState} from "./RoundState.sol";
 import {Seats} from "./Seats.sol";
 
 /// @title TaskRules
@@ -14,19 +15,26 @@ library TaskRules {
     uint256 private constant AGENTS_LIMIT = 1024;
     uint256 private constant WHOLE_BPS = 10_000;
     uint256 private constant CAPACITY = 1 << 31;
+    /// @dev Fewest honest survivors among whom an update is hidden.
+    uint256 private constant MIN_HONEST = 3;
+    /// @dev SHARES, SUBMIT and UNMASK wait for finality.
+    uint256 private constant FINALITY_PAUSES = 3;
 
     /// @notice Revert unless `task` is sound in a registry with this unbonding period.
     function verify(Task calldata task, uint40 unbondingPeriod) internal pure {
         _verifyCounts(task);
         _verifyWindows(task);
-        if (task.mode != Mode.Plain) revert ITasks.InvalidTask("mode");
+        _require(_isThresholdSound(task), "threshold");
         if (task.policyDigest == 0) revert ITasks.InvalidTask("policyDigest");
         if (task.initialState == 0) revert ITasks.InvalidTask("initialState");
         uint256 largestSum = uint256(task.maxAgents) * task.wMax * task.coordinateBound;
         if (largestSum >= CAPACITY) revert ITasks.CapacityExceeded(largestSum);
         uint256 draw = (DrawBook.SEED_WINDOWS + DrawBook.STAGES) * uint256(task.seatWindow);
-        uint256 attempt = uint256(task.proposeRanks) * task.proposeWindow + draw + 2 * uint256(task.voteWindow);
-        uint256 needed = uint256(task.submitWindow) + task.attestWindow + task.maxAttempts * attempt;
+        uint256 ranks = task.proposeRanks + (task.mode == Mode.Secure ? RoundState.LAST_WINDOWS - 1 : 0);
+        uint256 attempt = ranks * task.proposeWindow + draw + 2 * uint256(task.voteWindow);
+        uint256 secure = uint256(task.joinWindow) + task.sharesWindow + task.checkWindow + task.unmaskWindow;
+        secure += FINALITY_PAUSES * uint256(task.finalityDelay);
+        uint256 needed = uint256(task.submitWindow) + task.attestWindow + secure + task.maxAttempts * attempt;
         if (unbondingPeriod < needed) revert ITasks.UnbondingTooShort(needed, unbondingPeriod);
     }
 
@@ -55,9 +63,27 @@ library TaskRules {
         _require(task.proposeWindow != 0, "proposeWindow");
         _require(task.voteWindow != 0, "voteWindow");
         _require(task.claimWindow != 0, "claimWindow");
-        uint32 secure = task.joinWindow | task.sharesWindow | task.checkWindow | task.unmaskWindow | task.forcedWindow;
-        _require(secure == 0, "secureWindows");
+        _require(task.mode == Mode.Secure ? _areSecureWindowsSound(task) : _areUnused(task), "secureWindows");
         _require((task.seatWindow == 0) == (task.committee == 0), "seatWindow");
+    }
+
+    /// @dev What only direct records can use must leave a part of each window to batches.
+    function _areSecureWindowsSound(Task calldata task) private pure returns (bool) {
+        uint32 forced = task.forcedWindow;
+        bool isShorter = forced < task.joinWindow && forced < task.sharesWindow && forced < task.checkWindow;
+        return forced != 0 && isShorter && forced < task.submitWindow && forced < task.unmaskWindow;
+    }
+
+    function _areUnused(Task calldata task) private pure returns (bool) {
+        uint32 windows = task.joinWindow | task.sharesWindow | task.checkWindow | task.unmaskWindow;
+        return windows | task.forcedWindow | task.finalityDelay == 0;
+    }
+
+    /// @dev Colluding survivors must neither restore a secret nor isolate one agent.
+    function _isThresholdSound(Task calldata task) private pure returns (bool) {
+        if (task.mode == Mode.Plain) return task.threshold | task.maxCorrupt == 0;
+        bool isReachable = task.threshold > task.maxCorrupt && task.threshold <= task.minSurvivors;
+        return isReachable && task.minSurvivors >= task.maxCorrupt + MIN_HONEST;
     }
 
     function _require(bool isSound, bytes32 field) private pure {

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.37;
 
 import {IAgentRegistry} from "../interfaces/IAgentRegistry.sol";
+import {IMaskedRounds} from "../interfaces/IMaskedRounds.sol";
 import {IModelRegistry} from "../interfaces/IModelRegistry.sol";
 import {IRewardDistributor} from "../interfaces/IRewardDistributor.sol";
 import {ISeedSource} from "../interfaces/ISeedSource.sol";
@@ -26,12 +27,14 @@ import {
 /// @param models Model versions.
 /// @param rewards Budgets and rewards.
 /// @param seeds Randomness of draws.
+/// @param masked The masked part of rounds in secure mode.
 /// @param epochLength Length of an epoch in seconds.
 struct Suite {
     IAgentRegistry agents;
     IModelRegistry models;
     IRewardDistributor rewards;
     ISeedSource seeds;
+    IMaskedRounds masked;
     uint32 epochLength;
 }
 

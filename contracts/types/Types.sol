@@ -37,7 +37,8 @@ enum Outcome {
     AbortedNoProposal,
     AbortedNoCommittee,
     AbortedNoQuorum,
-    AbortedDataLost
+    AbortedDataLost,
+    AbortedDifferencing
 }
 
 /// @notice A validator's answer to "is it correct, and is it good enough on my own data?".
@@ -82,13 +83,18 @@ enum Reason {
 /// @param openDelay Pause before the next round after one that was not finalised; doubles with each abort.
 /// @param claimDelay Pause between a round's end and the first claim.
 /// @param claimWindow Duration of claiming; what is left then returns to the task.
-/// @param forcedWindow Last part of SUBMIT in which only direct submissions count (secure mode).
+/// @param forcedWindow Last part of a window of agents for direct records alone, first of CHECK for complaints; zero in
+/// plain mode.
 /// @param joinWindow JOIN in secure mode; zero in plain mode.
 /// @param sharesWindow SHARES in secure mode; zero in plain mode.
 /// @param checkWindow CHECK in secure mode; zero in plain mode.
 /// @param unmaskWindow UNMASK in secure mode; zero in plain mode.
 /// @param seatWindow Each of the four stages of SEAT; zero where every active validator sits.
 /// @param coordinateBound Largest absolute value of one integer coordinate of an update.
+/// @param finalityDelay Pause before SHARES, SUBMIT and UNMASK in secure mode; zero in plain mode.
+/// @param threshold Fewest agents who must release shares in UNMASK; zero in plain mode.
+/// @param maxCorrupt Most survivors assumed to collude; zero in plain mode.
+/// @param privacyRounds Rounds that the committed privacy budget allows; zero where the task states none.
 /// @param policyDigest sha2-256 of the policy's canonical document.
 /// @param initialState sha2-256 of the manifest of model version 0.
 // solhint-disable-next-line gas-struct-packing
@@ -126,6 +132,10 @@ struct Task {
     uint32 unmaskWindow;
     uint32 seatWindow;
     uint32 coordinateBound;
+    uint16 finalityDelay;
+    uint16 threshold;
+    uint16 maxCorrupt;
+    uint16 privacyRounds;
     // slots 4 and 5
     bytes32 policyDigest;
     bytes32 initialState;
@@ -426,4 +436,57 @@ struct Agent {
     uint40 unbondsAt;
     // slot 2
     bytes32 keysDigest;
+}
+
+/// @notice The masked part of a task's newest round.
+/// @param round Number of the round.
+/// @param phase JOIN to UNMASK, also while its window is over; `Ended` once the part is over.
+/// @param opensAt When the phase's window opens.
+/// @param closesAt When it ends, moved forward once everybody entitled has acted.
+/// @param closeBlock The block that closed the phase before: its hash goes into the anchor.
+/// @param expected Agents who may act; in CHECK and ATTEST those of the phase before.
+/// @param count Agents who have a record in the newest phase of agents.
+/// @param attesters Validators who attested in this phase.
+/// @param places Places that were given away.
+/// @param batches Batches of records in this round.
+/// @param spent Sums revealed in this task.
+/// @param revealedVersion Version on which the newest revealed sums were trained.
+/// @param revealed Sums revealed for that version.
+/// @param commitment Rolling keccak-256 over the records, 240 bits.
+/// @param anchor What records of this phase name; zero in the block that closed the phase before.
+// solhint-disable-next-line gas-struct-packing
+struct MaskedRound {
+    uint32 round;
+    Phase phase;
+    uint40 opensAt;
+    uint40 closesAt;
+    uint40 closeBlock;
+    uint16 expected;
+    uint16 count;
+    uint8 attesters;
+    uint16 places;
+    uint16 batches;
+    uint32 spent;
+    uint32 revealedVersion;
+    uint8 revealed;
+    uint240 commitment;
+    bytes32 anchor;
+}
+
+/// @notice A record of secure mode with its agent's EIP-712 signature, for batches.
+/// @param digest What the agent records.
+/// @param r First half of the signature.
+/// @param vs Second half, with the parity in its highest bit, as in ERC-2098.
+struct SignedRecord {
+    bytes32 digest;
+    bytes32 r;
+    bytes32 vs;
+}
+
+/// @notice A signed record with the anchor that it names, as evidence.
+struct AnchoredRecord {
+    bytes32 anchor;
+    bytes32 digest;
+    bytes32 r;
+    bytes32 vs;
 }

@@ -19,6 +19,7 @@ from flchain.protocol.records import (
     Distribution,
     DrawKey,
     DrawView,
+    MaskedRound,
     Member,
     Population,
     Proposal,
@@ -53,6 +54,7 @@ class Addresses:
     model_registry: Address
     reward_distributor: Address
     seed_source: Address
+    masked_rounds: Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class Snapshot:
     round: Round
     ballot: Ballot
     draw: DrawView
+    masked: MaskedRound
     head: int
 
 
@@ -234,6 +237,18 @@ class Ledger(Protocol):
         Raises NoBlockHash until the block behind the proposal's is mined, and once it is 256
         blocks old.
         """
+
+    def get_masked(self, task_id: TaskId) -> MaskedRound:
+        """Return the masked part of the newest round; all zero before the first in secure mode."""
+
+    def get_masked_set(self, task_id: TaskId, phase: Phase) -> frozenset[int]:
+        """Return the places that a phase of the newest masked round has decided so far."""
+
+    def get_place(self, task_id: TaskId, agent: Address) -> int | None:
+        """Return an agent's place in secure mode; None before its first JOIN."""
+
+    def get_holders(self, task_id: TaskId) -> tuple[Address, ...]:
+        """Return who has each place of a task in secure mode."""
 
     def get_proposal(self, task_id: TaskId) -> Proposal:
         """Return the newest proposal; all zero before the first."""

@@ -17,6 +17,7 @@ CONTRACTS = (
     "ModelRegistry",
     "RewardDistributor",
     "ChainSeeds",
+    "MaskedRounds",
     "LocalToken",
 )
 """What people and programs call; everything else is linked into these."""

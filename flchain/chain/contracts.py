@@ -26,6 +26,7 @@ _FIELDS = {
     "ModelRegistry": "model_registry",
     "RewardDistributor": "reward_distributor",
     "ChainSeeds": "seed_source",
+    "MaskedRounds": "masked_rounds",
     "LocalToken": "token",
 }
 _SELECTOR_SIZE = 4

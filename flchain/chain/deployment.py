@@ -1,8 +1,8 @@
-"""Deploying the contracts: libraries, token, registries, distributor, seeds, round manager.
+"""Deploying the contracts: libraries, token, registries, distributor, seeds, rounds.
 
-The contracts name each other as immutables. The round manager comes last; its address follows
-from the deployer's nonce (the last 20 bytes of keccak(rlp([sender, nonce]))), so that the others
-can be given it before it exists.
+The contracts name each other as immutables. The masked rounds and the round manager come last;
+their addresses follow from the deployer's nonce (the last 20 bytes of keccak(rlp([sender,
+nonce]))), so that the others can be given them before they exist.
 """
 
 from collections.abc import Sequence
@@ -107,19 +107,24 @@ def deploy_suite(
     suite.deploy_libraries("RoundManager")
     stake_token = suite.deploy_token(token, supply)
     nonce = deployer.get_nonce()
-    manager = compute_create_address(deployer.address, nonce + 4)
+    masked = compute_create_address(deployer.address, nonce + 4)
+    manager = compute_create_address(deployer.address, nonce + 5)
     stakes = [network.agent_stake, network.validator_stake, network.proposer_stake]
     terms = (governance, network.epoch_length, network.unbonding_period, stakes)
-    registry = suite.deploy("AgentRegistry", stake_token, manager, *terms)
+    registry = suite.deploy("AgentRegistry", stake_token, manager, masked, *terms)
     models = suite.deploy("ModelRegistry", manager)
     rewards = suite.deploy("RewardDistributor", stake_token, manager)
     seeds = suite.deploy("ChainSeeds", manager, network.epoch_length)
-    if suite.deploy("RoundManager", registry, models, rewards, seeds) != manager:
+    created = (
+        suite.deploy("MaskedRounds", manager, registry),
+        suite.deploy("RoundManager", registry, models, rewards, seeds, masked),
+    )
+    if created != (masked, manager):
         raise AdapterError(
             f"another transaction of {deployer.address} came in between: deploy again, alone",
             is_retryable=True,
         )
-    addresses = Addresses(stake_token, registry, manager, models, rewards, seeds)
+    addresses = Addresses(stake_token, registry, manager, models, rewards, seeds, masked)
     return suite.get_book(addresses, governance, network)
 
 

@@ -23,13 +23,13 @@ from flchain.chain.contracts import (
 from flchain.chain.deployment import verify_deployment
 from flchain.chain.events import LogFilter, decode_logs, get_logged_events
 from flchain.chain.fees import get_large_gas
-from flchain.chain.rpc import HttpRpc, Rpc, decode_block
+from flchain.chain.rpc import HttpRpc, Rpc, decode_block, get_receipt_block
 from flchain.chain.scanning import EventScanner
 from flchain.chain.transactions import SendPolicy, Transaction, TransactionSender
 from flchain.chain.views import View, ViewReader
 from flchain.crypto.signing import Signer
 from flchain.protocol.calls import Call
-from flchain.protocol.digests import LANES, unpack_bits
+from flchain.protocol.digests import LANES, WORD, unpack_bits
 from flchain.protocol.errors import FlchainError
 from flchain.protocol.events import Event
 from flchain.protocol.records import (
@@ -39,6 +39,7 @@ from flchain.protocol.records import (
     Distribution,
     DrawKey,
     DrawView,
+    MaskedRound,
     Member,
     Population,
     Proposal,
@@ -111,8 +112,7 @@ class EthereumLedger:
     def send(self, call: Call, signer: Signer) -> Receipt:
         """Send one call and wait for it.
 
-        Raises its Revert if a rule forbids it, ConfigError if the account cannot pay, and
-        AdapterError if the node does not answer or the transaction is not mined in time.
+        Raises its Revert if a rule forbids it, ConfigError if the account cannot pay.
         """
         (answer,) = self.send_all([(call, signer)])
         if isinstance(answer, FlchainError):
@@ -166,8 +166,7 @@ class EthereumLedger:
 
     def get_proven_key(self, address: Address) -> Digest:
         """Return the digest of the VRF key that an identity proved to hold; zero without one."""
-        digest, _ = self._read_all("AgentRegistry", "getDrawKey", address)
-        return Digest(digest)
+        return Digest(self._read_all("AgentRegistry", "getDrawKey", address)[0])
 
     def get_guardian(self, address: Address) -> Address:
         """Return who may recover an identity's VRF key; the zero address for nobody."""
@@ -175,8 +174,8 @@ class EthereumLedger:
 
     def get_recovery(self, address: Address) -> tuple[Digest, Timestamp]:
         """Return the key that a guardian has announced, and from when it may be used."""
-        digest, executable_from = self._read_all("AgentRegistry", "getRecovery", address)
-        return Digest(digest), Timestamp(executable_from)
+        digest, due = self._read_all("AgentRegistry", "getRecovery", address)
+        return Digest(digest), Timestamp(due)
 
     def compute_required_stake(self, roles: int) -> Wei:
         """Return the stake that a set of roles needs."""
@@ -184,9 +183,7 @@ class EthereumLedger:
 
     def get_nonce(self, contract: Address, address: Address) -> int:
         """Return the nonce that the account's next signature for `contract` needs."""
-        view = View("AgentRegistry", "nonces", (address,), at=contract)
-        (nonce,) = self._views.read(view)
-        return int(nonce)
+        return int(self._views.read(View("AgentRegistry", "nonces", (address,), at=contract))[0])
 
     def get_epoch_length(self) -> Seconds:
         """Return the length of an epoch."""
@@ -223,10 +220,10 @@ class EthereumLedger:
         A node that answers a batch piece by piece may take a block between two of them.
         """
         names = ("getPhase", "getRound", "getBallot", "getDraw")
-        (phase, opened, ballot, draw), blocks = self._views.read_all(
-            [View("RoundManager", name, (task_id,)) for name in names],
-            [("eth_getBlockByNumber", (tag, False)) for tag in ("pending", "latest")],
-        )
+        views = [View("RoundManager", name, (task_id,)) for name in names]
+        views.append(View("MaskedRounds", "getMasked", (task_id,)))
+        tags = [("eth_getBlockByNumber", (tag, False)) for tag in ("pending", "latest")]
+        (phase, opened, ballot, draw, masked), blocks = self._views.read_all(views, tags)
         pending, head = map(decode_block, blocks)
         return Snapshot(
             now=pending.timestamp,
@@ -234,6 +231,7 @@ class EthereumLedger:
             round=build_record(Round, *opened),
             ballot=build_record(Ballot, *ballot),
             draw=build_record(DrawView, draw),
+            masked=build_record(MaskedRound, *masked),
             head=head.number,
         )
 
@@ -266,6 +264,23 @@ class EthereumLedger:
         """Return what the beacon of the newest draw proves. Raises NoBlockHash."""
         draw = self.get_draw(task_id).draw
         return Digest(self._read("ChainSeeds", "beaconMessage", task_id, astuple(draw)))
+
+    def get_masked(self, task_id: TaskId) -> MaskedRound:
+        """Return the masked part of the newest round; all zero before the first in secure mode."""
+        return self._read_record(MaskedRound, "MaskedRounds", "getMasked", task_id)
+
+    def get_masked_set(self, task_id: TaskId, phase: Phase) -> frozenset[int]:
+        """Return the places that a phase of the newest masked round has decided so far."""
+        return unpack_bits(self._read("MaskedRounds", "getSet", task_id, phase), WORD)
+
+    def get_place(self, task_id: TaskId, agent: Address) -> int | None:
+        """Return an agent's place in secure mode; None before its first JOIN."""
+        has_place, place = self._read_all("MaskedRounds", "getPlace", task_id, agent)
+        return int(place) if has_place else None
+
+    def get_holders(self, task_id: TaskId) -> tuple[Address, ...]:
+        """Return who has each place of a task in secure mode."""
+        return tuple(map(to_address, self._read("MaskedRounds", "getHolders", task_id)))
 
     def get_proposal(self, task_id: TaskId) -> Proposal:
         """Return the newest proposal; all zero before the first."""
@@ -341,7 +356,7 @@ class EthereumLedger:
         """Return the blocks of all receipts by number: from them, or in one round trip."""
         receipts = [answer for answer in answers if not isinstance(answer, FlchainError)]
         if all("blockTimestamp" in receipt for receipt in receipts):
-            return {receipt["blockNumber"]: _get_block(receipt) for receipt in receipts}
+            return {receipt["blockNumber"]: get_receipt_block(receipt) for receipt in receipts}
         numbers = list({str(receipt["blockNumber"]) for receipt in receipts})
         blocks = self._rpc.call_all(
             [("eth_getBlockByNumber", (number, False)) for number in numbers]
@@ -383,13 +398,3 @@ def connect(url: str, book: Path, policy: SendPolicy | None = None) -> EthereumL
     Raises ConfigError if the contracts are not there or the node serves another chain.
     """
     return EthereumLedger(HttpRpc(url), load_address_book(book), policy)
-
-
-def _get_block(receipt: dict[str, Any]) -> BlockRef:
-    """Return the block of a receipt that carries its time, as Anvil's do."""
-    time = receipt["blockTimestamp"]
-    return BlockRef(
-        int(receipt["blockNumber"], 16),
-        bytes.fromhex(receipt["blockHash"].removeprefix("0x")),
-        Timestamp(int(time, 16) if isinstance(time, str) else int(time)),
-    )

@@ -25,6 +25,7 @@ from flchain.chain.spec import (
     agents,
     draws,
     keys,
+    masked_clock,
     models,
     proposals,
     rewards,
@@ -49,6 +50,7 @@ from flchain.protocol.records import (
     Distribution,
     DrawKey,
     DrawView,
+    MaskedRound,
     Member,
     Population,
     Proposal,
@@ -93,6 +95,7 @@ def build_config(
             model_registry=_name_address("ModelRegistry"),
             reward_distributor=_name_address("RewardDistributor"),
             seed_source=_name_address("ChainSeeds"),
+            masked_rounds=_name_address("MaskedRounds"),
         ),
         governance=governance,
         epoch_length=network.epoch_length,
@@ -247,6 +250,7 @@ class MemoryLedger:
             round=self.get_round(task_id),
             ballot=self.get_ballot(task_id),
             draw=self.get_draw(task_id),
+            masked=self.get_masked(task_id),
             head=self.get_head().number,
         )
 
@@ -279,6 +283,24 @@ class MemoryLedger:
         with self._lock:
             env = self._build_env(ZERO_ADDRESS)
             return seeds.get_beacon_message(self.state, env, task_id)
+
+    def get_masked(self, task_id: TaskId) -> MaskedRound:
+        """Return the masked part of the newest round; all zero before the first in secure mode."""
+        with self._lock:
+            env = self._build_env(ZERO_ADDRESS)
+            return masked_clock.get_masked(self.state, env, task_id)
+
+    def get_masked_set(self, task_id: TaskId, phase: Phase) -> frozenset[int]:
+        """Return the places that a phase of the newest masked round has decided so far."""
+        return masked_clock.get_masked_book(self.state, task_id).get_set(phase)
+
+    def get_place(self, task_id: TaskId, agent: Address) -> int | None:
+        """Return an agent's place in secure mode; None before its first JOIN."""
+        return masked_clock.get_masked_book(self.state, task_id).find_place(agent)
+
+    def get_holders(self, task_id: TaskId) -> tuple[Address, ...]:
+        """Return who has each place of a task in secure mode."""
+        return tuple(masked_clock.get_masked_book(self.state, task_id).holders)
 
     def get_proposal(self, task_id: TaskId) -> Proposal:
         """Return the newest proposal; all zero before the first."""

@@ -143,6 +143,16 @@ def decode_block(block: Any) -> BlockRef:
         raise AdapterError(text, is_retryable=True) from error
 
 
+def get_receipt_block(receipt: dict[str, Any]) -> BlockRef:
+    """Return the block of a receipt that carries its time, as Anvil's do."""
+    time = receipt["blockTimestamp"]
+    return BlockRef(
+        int(receipt["blockNumber"], 16),
+        bytes.fromhex(receipt["blockHash"].removeprefix("0x")),
+        Timestamp(int(time, 16) if isinstance(time, str) else int(time)),
+    )
+
+
 def get_origin(url: str | None) -> str:
     """Return scheme, host and port alone: paths and user names may be secrets."""
     parsed = urllib3.util.parse_url(url or "")

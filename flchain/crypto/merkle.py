@@ -26,13 +26,17 @@ def compute_proof(leaves: Sequence[Digest], leaf: Digest) -> tuple[Digest, ...]:
     """
     if leaf not in leaves:
         raise EncodingError(f"merkle: {leaf.hex()} is none of the {len(leaves)} leaves")
-    tree = _build_tree(leaves)
-    position = len(tree) - 1 - sorted(leaves).index(leaf)
-    proof = []
-    while position:
-        proof.append(tree[position + 1 if position % 2 else position - 1])
-        position = (position - 1) // 2
-    return tuple(proof)
+    return _climb(_build_tree(leaves), len(leaves) - 1 - sorted(leaves).index(leaf))
+
+
+def compute_listed_root(leaves: Sequence[Digest]) -> Digest:
+    """Return the root over hashed leaves that keep their order; zero if there are none."""
+    return _fill_tree(leaves)[0] if leaves else ZERO_DIGEST
+
+
+def compute_listed_proof(leaves: Sequence[Digest], index: int) -> tuple[Digest, ...]:
+    """Return the siblings from the leaf at `index` up to the root of the listed leaves."""
+    return _climb(_fill_tree(leaves), index)
 
 
 def verify_proof(root: Digest, leaf: Digest, proof: Sequence[Digest]) -> bool:
@@ -44,8 +48,21 @@ def verify_proof(root: Digest, leaf: Digest, proof: Sequence[Digest]) -> bool:
 
 
 def _build_tree(leaves: Sequence[Digest]) -> list[Digest]:
+    return _fill_tree(sorted(leaves, reverse=True))
+
+
+def _climb(tree: Sequence[Digest], index: int) -> tuple[Digest, ...]:
+    """Return the siblings on the way from the leaf at `index` to the root."""
+    position, proof = len(tree) // 2 + index, []
+    while position:
+        proof.append(tree[position + 1 if position % 2 else position - 1])
+        position = (position - 1) // 2
+    return tuple(proof)
+
+
+def _fill_tree(leaves: Sequence[Digest]) -> list[Digest]:
     """Return the tree as an array: node i has the children 2i + 1 and 2i + 2."""
-    tree = [ZERO_DIGEST] * (len(leaves) - 1) + sorted(leaves, reverse=True)
+    tree = [ZERO_DIGEST] * (len(leaves) - 1) + list(leaves)
     for index in reversed(range(len(leaves) - 1)):
         tree[index] = _hash_pair(tree[2 * index + 1], tree[2 * index + 2])
     return tree

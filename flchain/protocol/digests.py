@@ -11,8 +11,8 @@ from eth_abi.exceptions import EncodingError as AbiEncodingError
 from eth_utils.crypto import keccak
 
 from flchain.protocol.errors import EncodingError
-from flchain.protocol.records import Content
-from flchain.protocol.types import Address, Bitmap, Digest, RoundId, TaskId, Version, Wei
+from flchain.protocol.records import Content, SignedRecord
+from flchain.protocol.types import Address, Bitmap, Digest, Phase, RoundId, TaskId, Version, Wei
 
 LANES = 32
 """Submissions per word of a survivor bitmap."""
@@ -48,6 +48,39 @@ def survivor_root(key: Digest, commitment: int, survivors: Iterable[int], count:
     """
     words = pack_bits(survivors, count, LANES)
     return _hash(("bytes32", "uint240", "uint256[]"), (key, commitment, words))
+
+
+def chain_record(commitment: int, account: Address, digest: Digest, number: int) -> int:
+    """Return the rolling commitment, 240 bits, after a record, a batch or a voided record.
+
+    A record has its agent, digest and place, a batch its relayer, root and number, and a voided
+    record its agent, a zero digest and its place.
+    """
+    types = ("uint240", "address", "bytes32", "uint256")
+    hashed = _hash(types, (commitment, account, digest, number))
+    return int.from_bytes(hashed, "big") & _COMMITMENT_MASK
+
+
+def start_chain(root: Digest) -> int:
+    """Return the commitment, 240 bits, from which a phase goes on after a set root."""
+    return empty_chain(root)
+
+
+def set_root(key: Digest, phase: Phase, commitment: int, members: Bitmap) -> Digest:
+    """Return the digest of the set of places that a phase of secure mode decided."""
+    types = ("bytes32", "uint8", "uint240", "uint256[]")
+    return _hash(types, (key, phase, commitment, members))
+
+
+def compute_anchor(root: Digest, block_hash: Digest) -> Digest:
+    """Return what records of a phase name: the set root before it, and the block that closed it."""
+    return _hash(("bytes32", "bytes32"), (root, block_hash))
+
+
+def record_leaf(anchor: Digest, place: int, record: SignedRecord) -> Digest:
+    """Return the leaf of one relayed record in its batch's tree."""
+    types = ("bytes32", "uint256", "bytes32", "bytes32", "bytes32")
+    return _hash(types, (anchor, place, record.digest, record.r, record.vs))
 
 
 def content_id(

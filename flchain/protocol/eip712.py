@@ -12,7 +12,7 @@ from eth_utils.crypto import keccak
 
 from flchain.protocol.digests import encode_abi
 from flchain.protocol.records import Vote
-from flchain.protocol.types import Address, Bitmap, Digest, TaskId, Timestamp, Wei
+from flchain.protocol.types import Address, Bitmap, Digest, Phase, TaskId, Timestamp, Wei
 
 DOMAIN = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 REGISTRATION = "Registration(uint8 roles,uint96 stake,bytes32 keysDigest,uint40 deadline)"
@@ -28,6 +28,10 @@ VOTE = (
     "bytes32 counterContentId,uint16 quality,bytes32 execTag)"
 )
 SCORES = "Scores(bytes32 roundKey,bytes32 scoresDigest)"
+RECORD = "Record(bytes32 roundKey,uint8 phase,bytes32 anchor,bytes32 digest)"
+MASKED_ATTESTATION = (
+    "MaskedAttestation(bytes32 roundKey,uint8 phase,bytes32 anchor,uint256[] bitmap)"
+)
 PERMIT = "Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"
 TOKEN_NAME = "flchain local token"  # noqa: S105 - a name, no secret
 """The local token's name, which its EIP-2612 domain holds."""
@@ -99,6 +103,19 @@ def hash_attestation(key: Digest, bitmap: Bitmap) -> Digest:
     packed = b"".join(word.to_bytes(32, "big") for word in bitmap)
     values = (keccak(text=ATTESTATION), key, keccak(packed))
     return Digest(keccak(b"".join(values)))
+
+
+def hash_record(key: Digest, phase: Phase, anchor: Digest, digest: Digest) -> Digest:
+    """Return what a `SignedRecord` signs; sign once for each round key and phase."""
+    return _hash_struct(RECORD, key, phase, anchor, digest)
+
+
+def hash_masked_attestation(key: Digest, phase: Phase, anchor: Digest, bitmap: Bitmap) -> Digest:
+    """Return what a validator signs in CHECK and ATTEST for a bundle of secure mode."""
+    packed = b"".join(word.to_bytes(32, "big") for word in bitmap)
+    types = ("bytes32", "uint8", "bytes32", "bytes32")
+    encoded = encode_abi(types, (key, phase, anchor, keccak(packed)))
+    return Digest(keccak(keccak(text=MASKED_ATTESTATION) + encoded))
 
 
 def hash_vote(key: Digest, attempt: int, vote: Vote) -> Digest:

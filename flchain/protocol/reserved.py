@@ -7,7 +7,7 @@ the round manager's own steps are made of them.
 from dataclasses import dataclass
 
 from flchain.protocol.calls import Call
-from flchain.protocol.types import Address, Bps, Digest, RoundId, Seconds, TaskId, Wei
+from flchain.protocol.types import Address, Bps, Digest, RoundId, Seconds, TaskId, Version, Wei
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,3 +142,25 @@ class Refund(Call):
     function = "refund"
     task_id: TaskId
     to: Address
+
+
+@dataclass(frozen=True, slots=True)
+class OpenMasked(Call):
+    """Start the masked part of a round; reserved for the round manager."""
+
+    contract = "MaskedRounds"
+    function = "open"
+    task_id: TaskId
+    round: RoundId
+    members: int
+    validators: int
+    parent_version: Version
+
+
+@dataclass(frozen=True, slots=True)
+class SettleMasked(Call):
+    """Record that a masked phase is over; reserved for the round manager."""
+
+    contract = "MaskedRounds"
+    function = "settle"
+    task_id: TaskId

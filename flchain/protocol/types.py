@@ -26,7 +26,7 @@ Digest = NewType("Digest", bytes)
 Signature = NewType("Signature", bytes)
 """65 bytes: r, s and v (27 or 28) of an ECDSA signature over secp256k1."""
 Bitmap = NewType("Bitmap", tuple[int, ...])
-"""A set of submissions for an attestation: bit i of word w is submission 224 * w + i."""
+"""A set of submissions, or of places in secure mode: bit i of word w is number 224 * w + i."""
 
 ZERO_DIGEST = Digest(bytes(32))
 ZERO_ADDRESS = Address("0x" + "00" * 20)
@@ -94,6 +94,8 @@ class Outcome(IntEnum):
     ABORTED_NO_COMMITTEE = 7
     ABORTED_NO_QUORUM = 8
     ABORTED_DATA_LOST = 9
+    ABORTED_DIFFERENCING = 10
+    """The sum would tell too little apart from one that is known."""
 
 
 class Verdict(IntEnum):

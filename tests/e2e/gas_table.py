@@ -21,6 +21,8 @@ LIMITS = {
     "settle": 150_000,
     "claim": 65_000,
     "registerWithKey": 160_000,
+    "relayRecords: 100": 500_000,
+    "voidRecord": 120_000,
     "one proof verified: a transaction of its own": 55_000,
     "vote: drawn": 45_000,
     "voteBundle: c = 5, 5 proofs": 100_000,
@@ -28,7 +30,10 @@ LIMITS = {
     "draw, votes and settle: c = 5, 5 proofs": 470_000,
     "draw, votes and settle: c = 9, 10 proofs": 630_000,
 }
-"""Whole transactions, 21,000 and calldata included, from the second round on."""
+"""Whole transactions, 21,000 and calldata included, from the second round on.
+
+A relayed record may cost 5,000, with a hundred in a batch.
+"""
 DRAW, DRAW_PER_PROOF = 51_000, 32_000
 """What a call with proofs of seats may cost, and more for each proof."""
 MISSED = {

@@ -10,6 +10,7 @@ import pytest
 
 from tests.e2e.gas_chain import start_gas_chain
 from tests.e2e.gas_draws import DRAWS, measure_draws
+from tests.e2e.gas_masked import measure_masked
 from tests.e2e.gas_scenes import measure_gas
 from tests.e2e.gas_table import (
     BLOCK_LIMIT,
@@ -52,7 +53,7 @@ def read_compiler():
 def gas(tmp_path_factory):
     """Every action's gas, measured once; also left where the updating tool finds it."""
     measured = load_verifier_gas()
-    for measure in (measure_gas, measure_draws):
+    for measure in (measure_gas, measure_draws, measure_masked):
         chain = start_gas_chain(tmp_path_factory.mktemp("gas"))
         chain.enrich(chain.sponsor)
         try:

@@ -9,7 +9,7 @@ from eth_account import Account
 
 from flchain.chain.spec.state import Book, Env, State, get_no_hash
 from flchain.crypto.signing import LocalSigner
-from flchain.protocol.calls import Call
+from flchain.protocol.calls import Call, RelayRecords
 from flchain.protocol.records import Task
 from flchain.protocol.rewards import Reward
 from flchain.protocol.types import (
@@ -119,6 +119,8 @@ class Scene:
     """Who does not vote in each attempt."""
     reports: list[Call] = field(default_factory=list)
     """Double votes that were reported."""
+    relayed: dict[Attempt, tuple[RelayRecords, tuple[int, ...]]] = field(default_factory=dict)
+    """Batches by task, round and number, with the places that count in each."""
     block: int = 0
     """Number of the pending block."""
     find_hash: Callable[[int], Digest] = get_no_hash
@@ -144,6 +146,7 @@ class Scene:
             draw_moods=dict(self.draw_moods),
             sleepers=dict(self.sleepers),
             reports=list(self.reports),
+            relayed=dict(self.relayed),
         )
 
     def get_env(self, sender: Address) -> Env:

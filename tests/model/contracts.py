@@ -191,6 +191,7 @@ class Suite:
             addresses.model_registry.lower(): "ModelRegistry",
             addresses.reward_distributor.lower(): "RewardDistributor",
             addresses.seed_source.lower(): "ChainSeeds",
+            addresses.masked_rounds.lower(): "MaskedRounds",
             addresses.token.lower(): "LocalToken",
         }
 
@@ -265,21 +266,23 @@ def deploy(node: Node, *, has_token: bool, time: int) -> Config:
         libraries[library] = create(library)
     token = create("LocalToken", ["uint256"], [SUPPLY]) if has_token else ZERO_ADDRESS
     nonce = int(node.get("eth_getTransactionCount", deployer, "latest"), 16)
-    manager = compute_create_address(deployer, nonce + 4)
+    masked = compute_create_address(deployer, nonce + 4)
+    manager = compute_create_address(deployer, nonce + 5)
     stakes = (AGENT_STAKE, VALIDATOR_STAKE, PROPOSER_STAKE)
     registry = create(
         "AgentRegistry",
-        ["address", "address", "address", "uint32", "uint40", "uint96[3]"],
-        [token, manager, ADDRESSES["governance"], EPOCH, UNBONDING, stakes],
+        ["address"] * 4 + ["uint32", "uint40", "uint96[3]"],
+        [token, manager, masked, ADDRESSES["governance"], EPOCH, UNBONDING, stakes],
     )
     models = create("ModelRegistry", ["address"], [manager])
     rewards = create("RewardDistributor", ["address", "address"], [token, manager])
     seeds = create("ChainSeeds", ["address", "uint32"], [manager, EPOCH])
-    created = create("RoundManager", ["address"] * 4, [registry, models, rewards, seeds])
-    assert created == manager
+    assert create("MaskedRounds", ["address"] * 2, [manager, registry]) == masked
+    parts = [registry, models, rewards, seeds, masked]
+    assert create("RoundManager", ["address"] * 5, parts) == manager
     return Config(
         chain_id=CHAIN_ID,
-        addresses=Addresses(token, registry, manager, models, rewards, seeds),
+        addresses=Addresses(token, registry, manager, models, rewards, seeds, masked),
         governance=ADDRESSES["governance"],
         epoch_length=EPOCH,
         unbonding_period=UNBONDING,

@@ -9,7 +9,19 @@ from flchain.chain.spec.tasks import is_enrolled, is_inactive_validator
 from flchain.protocol import calls, reserved
 from flchain.protocol.calls import Call
 from flchain.protocol.records import Member
-from flchain.protocol.types import Address, Bps, Phase, Role, RoundId, Seconds, TaskId, Wei
+from flchain.protocol.types import (
+    Address,
+    Bps,
+    Mode,
+    Phase,
+    Role,
+    RoundId,
+    Seconds,
+    TaskId,
+    Version,
+    Wei,
+)
+from tests.model import masking
 from tests.model.actors import ADDRESSES, ETHER, FUNDS, Command, Scene, build_task
 from tests.model.draw_disturbances import (
     announce_recovery,
@@ -58,7 +70,10 @@ Draw = Callable[[Scene], Command | None]
 def draw_disturbance(scene: Scene) -> Command | None:
     """Return one odd step, half of the time one that fits the phase."""
     if scene.rng.random() < 0.5:
-        phase = get_phase(scene.state, scene.pick_task(), scene.now)
+        task_id = scene.pick_task()
+        phase = get_phase(scene.state, task_id, scene.now)
+        if scene.get_book(task_id).task.mode == Mode.SECURE and scene.rng.random() < 0.7:
+            return masking.disturb(scene)
         group = MEDDLING.get(phase, BETWEEN_ROUNDS)
     else:
         group = scene.rng.choices(GROUPS, weights=[weight for weight, _ in GROUPS])[0][1]
@@ -234,6 +249,8 @@ def call_reserved(scene: Scene) -> Call:
                 task_id, number, digest, amount, Bps(1), Seconds(1), Seconds(1)
             ),
             reserved.Refund(task_id, agent),
+            reserved.OpenMasked(task_id, number, 1, 1, Version(0)),
+            reserved.SettleMasked(task_id),
         ]
     )
 
@@ -293,6 +310,7 @@ GROUPS: list[tuple[int, tuple[Draw, ...]]] = [
             replace_validator,
         ),
     ),
+    (3, (masking.disturb,)),
     (4, (report_double_vote, *[report_earlier_vote] * 3, audit_vote, audit_vote)),
     (2, (open_seats, prove_seats, start_seed, reveal_seed)),
     (

@@ -5,6 +5,7 @@ sequence. Two thirds of the commands push the scene towards a finalised round.
 """
 
 from flchain.chain.spec import rounds
+from flchain.chain.spec.masked_clock import get_masked_book, is_masked
 from flchain.chain.spec.state import Book
 from flchain.protocol.calls import Call
 from flchain.protocol.types import Address, Phase
@@ -51,9 +52,14 @@ def draw_blocks(scene: Scene) -> int:
 def draw_pause(scene: Scene) -> int:
     """Return how many seconds pass before the next command.
 
-    Mostly none or few; now and then to the edge of a window, and rarely, mostly between
-    rounds, until stake may leave.
+    Often until a masked phase opens, else mostly none or few; now and then to the edge of a
+    window, and rarely, mostly between rounds, until stake may leave.
     """
+    openings = _get_openings(scene)
+    return min(openings) if openings and scene.rng.random() < 0.3 else _draw_other_pause(scene)
+
+
+def _draw_other_pause(scene: Scene) -> int:
     draw = scene.rng.random()
     phase = rounds.get_phase(scene.state, scene.pick_task(), scene.now)
     if phase == Phase.SEAT and draw < 0.2:
@@ -70,10 +76,23 @@ def draw_pause(scene: Scene) -> int:
     return scene.rng.choice([3, 5, 11, 21])
 
 
+def _get_openings(scene: Scene) -> list[int]:
+    """Return in how many seconds masked phases open that have not."""
+    books = scene.state.books.items()
+    opens = [get_masked_book(scene.state, task_id).opens_at for task_id, b in books if is_masked(b)]
+    return [time - scene.time for time in opens if time > scene.time]
+
+
 def _get_wait(scene: Scene) -> int:
     """Return the seconds to the close of the current window, or one less."""
     task_id = scene.pick_task()
     book = scene.get_book(task_id)
+    if is_masked(book):
+        if scene.rng.random() < 0.7:
+            # Six windows in a row would hardly ever be used otherwise.
+            return 1
+        wait = get_masked_book(scene.state, task_id).closes_at - scene.time
+        return max(wait - scene.rng.choice([0, 0, 0, 1]), 0)
     edges = {
         Phase.SUBMIT: book.round.submit_close,
         Phase.ATTEST: book.round.attest_close,

@@ -2,6 +2,7 @@
 
 from flchain.chain.spec import rewards, rounds, tasks, token
 from flchain.chain.spec.agents import compute_required_stake, get_agent, get_draw_key
+from flchain.chain.spec.masked_clock import is_masked
 from flchain.chain.spec.proposals import get_rank_holder
 from flchain.chain.spec.state import Book, get_round_key
 from flchain.chain.spec.votes import get_weight
@@ -24,6 +25,7 @@ from flchain.protocol.types import (
     Verdict,
     Wei,
 )
+from tests.model import masking
 from tests.model.actors import ADDRESSES, ETHER, FUNDS, NAME_OF, ROLES, Command, Scene, build_task
 from tests.model.drawing import seat
 from tests.model.signed import sign_attestation, sign_permit, sign_vote
@@ -42,6 +44,8 @@ def draw_progress(scene: Scene) -> Command | None:
 def step_forward(scene: Scene, task_id: TaskId) -> Command | None:
     """Return a step of one task that the rules allow now."""
     phase = rounds.get_phase(scene.state, task_id, scene.now)
+    if is_masked(scene.get_book(task_id)) and phase != Phase.SETTLE:
+        return masking.step(scene, task_id)
     steps = {
         Phase.NONE: prepare,
         Phase.ENDED: conclude,

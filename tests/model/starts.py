@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from flchain.chain.spec.masked_clock import get_masked_book
 from flchain.chain.spec.rounds import get_phase
 from flchain.protocol import calls
 from flchain.protocol.digests import encode_bitmap
@@ -11,6 +12,7 @@ from flchain.protocol.types import Phase, RoundId, TaskId, Verdict, Wei
 from tests.model.actors import ADDRESSES, AGENT_STAKE, FUNDS, NAMES, Command, Scene, build_task
 from tests.model.drawing import build_claim, fix_seed
 from tests.model.progress import build_proposal, find_lacking, step_forward
+from tests.model.task_variants import SECURE
 
 READY_TASKS: tuple[dict[str, object], ...] = (
     {},
@@ -26,6 +28,10 @@ LONELY_TASKS: tuple[dict[str, object], ...] = (
     {"committee": 1, "seat_window": 6, "min_validators": 2, "max_attempts": 1},
     {"committee": 7, "seat_window": 4, "min_validators": 4},
 )
+SECURE_TASKS: tuple[dict[str, object], ...] = (
+    SECURE,
+    SECURE | {"privacy_rounds": 1, "finality_delay": 0, "open_delay": 0},
+)
 ACTIVATION = 30
 """Seconds after which whoever has enrolled is active."""
 SILENT_ROUNDS = 3
@@ -40,12 +46,14 @@ class Start:
     One that is ready has tasks with active members and budgets. In one with a silent validator,
     v4 has missed three votes that ran out, or three in which it was the committee, and may be
     dismissed. One that is seated is in SEAT, and a draw with a committee came before.
+    In one that is revealed a sum of the first task is known, and no model came of it.
     """
 
     has_token: bool
     tasks: tuple[dict[str, object], ...] = ()
     has_silent: bool = False
     is_seated: bool = False
+    is_revealed: bool = False
 
     def __hash__(self) -> int:
         return hash(f"{self}")
@@ -58,12 +66,16 @@ DRAWN = Start(has_token=True, tasks=DRAWN_TASKS)
 SEATED = Start(has_token=True, tasks=DRAWN_TASKS, is_seated=True)
 LISTED_DRAWN = Start(has_token=False, tasks=DRAWN_TASKS)
 SILENT = Start(has_token=True, tasks=READY_TASKS, has_silent=True)
+MASKED = Start(has_token=True, tasks=SECURE_TASKS)
+REVEALED = Start(has_token=True, tasks=SECURE_TASKS, is_revealed=True)
+LISTED_MASKED = Start(has_token=False, tasks=SECURE_TASKS[::-1], is_revealed=True)
 LONELY = Start(has_token=True, tasks=LONELY_TASKS, has_silent=True)
 STARTS = (
     *(READY, FRESH, SEATED, LISTED_READY, DRAWN, LISTED),
     *(READY, SILENT, SEATED, LONELY, LISTED_DRAWN, SEATED),
+    *(MASKED, REVEALED, LISTED_MASKED, REVEALED),
 )
-"""One sequence in twelve starts at each."""
+"""One sequence in sixteen starts at each."""
 
 
 def get_preparation(scene: Scene, start: Start) -> Iterator[Command]:
@@ -82,6 +94,8 @@ def get_preparation(scene: Scene, start: Start) -> Iterator[Command]:
     scene.time += ACTIVATION
     if start.is_seated:
         yield from _reach_second_draw(scene)
+    if start.is_revealed:
+        yield from _reveal(scene, TaskId(1))
     if start.has_silent:
         # A penalty must not take its stake below what is needed.
         yield ADDRESSES["v4"], calls.Approve(scene.state.config.addresses.agent_registry, FUNDS)
@@ -93,6 +107,21 @@ def get_preparation(scene: Scene, start: Start) -> Iterator[Command]:
             yield from (_run_lonely_round if is_drawn else _run_silent_round)(
                 scene, RoundId(number)
             )
+
+
+def _reveal(scene: Scene, task_id: TaskId) -> Iterator[Command]:
+    """Go on until shares may be released, and let nobody release any."""
+    for _ in range(MOST_STEPS):
+        masked = get_masked_book(scene.state, task_id)
+        if masked.phase == Phase.UNMASK:
+            break
+        command = step_forward(scene, task_id)
+        if command is None:
+            scene.time += 2
+        else:
+            yield command
+    scene.time = max(scene.time, masked.closes_at)
+    yield ADDRESSES["stranger"], calls.Settle(task_id)
 
 
 def _fill(scene: Scene, task_id: TaskId) -> Iterator[Command]:

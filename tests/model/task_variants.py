@@ -3,6 +3,25 @@
 from flchain.protocol.types import ZERO_ADDRESS, ZERO_DIGEST, Mode, Wei
 from tests.model.actors import ADDRESSES, ETHER
 
+SECURE: dict[str, object] = {
+    "mode": Mode.SECURE,
+    "max_agents": 4,
+    "min_agents": 3,
+    "min_survivors": 3,
+    "threshold": 2,
+    "join_window": 30,
+    "shares_window": 30,
+    "check_window": 24,
+    "submit_window": 30,
+    "attest_window": 24,
+    "unmask_window": 30,
+    "forced_window": 6,
+    "finality_delay": 2,
+    "propose_window": 3,
+    "propose_ranks": 2,
+    "vote_window": 12,
+}
+"""A sound task in secure mode."""
 BROKEN_TASKS: tuple[dict[str, object], ...] = (
     {"orchestrator": ZERO_ADDRESS},
     {"max_agents": 0},
@@ -39,6 +58,14 @@ BROKEN_TASKS: tuple[dict[str, object], ...] = (
     {"committee": 3, "seat_window": 4, "min_validators": 3},
     {"committee": 65, "seat_window": 4, "min_validators": 64},
     {"mode": Mode.SECURE},
+    SECURE | {"threshold": 0},
+    SECURE | {"threshold": 4},
+    SECURE | {"max_corrupt": 1},
+    SECURE | {"forced_window": 0},
+    *(SECURE | {f"{name}_window": 6} for name in ("join", "shares", "check", "submit", "unmask")),
+    {"threshold": 1},
+    {"max_corrupt": 1},
+    {"finality_delay": 1},
     {"policy_digest": ZERO_DIGEST},
     {"initial_state": ZERO_DIGEST},
 )
@@ -48,10 +75,14 @@ TOO_LARGE: tuple[dict[str, object], ...] = (
     {"vote_window": 38},
     {"committee": 3, "seat_window": 6, "min_validators": 4},
     {"submit_window": 2**32 - 1, "vote_window": 2**32 - 1},
+    SECURE | {"finality_delay": 2**16 - 1},
+    SECURE | {"join_window": 2**32 - 1, "unmask_window": 2**32 - 1},
 )
 SOUND_TASKS: tuple[dict[str, object], ...] = (
     {},
     {"max_rounds": 1},
+    {"privacy_rounds": 1},
+    SECURE,
     {"min_agents": 2, "min_survivors": 2},
     {"min_validators": 4},
     {"propose_ranks": 1, "max_attempts": 3},

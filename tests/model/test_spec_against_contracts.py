@@ -29,7 +29,7 @@ from tests.model.generator import draw_blocks, draw_command, draw_pause
 from tests.model.starts import STARTS, Start, get_preparation
 from tests.model.views import Question, answer, ask_about_all, ask_about_task
 
-SEQUENCES = 304
+SEQUENCES = 400
 COMMANDS = 64
 THREADS = 2
 UNREACHABLE = {
@@ -37,6 +37,7 @@ UNREACHABLE = {
     "ERC20InvalidSender": "no call names the sender of tokens without an allowance",
     "InvalidAccountNonce": "signatures are checked against the current nonce",
     "InvalidShortString": "the contracts' names are short",
+    "PlacesExhausted": "there are fewer actors than places",
     "StringTooLong": "the contracts' names are short",
 }
 """Errors in the ABIs that no call can cause, and why."""
@@ -89,7 +90,7 @@ class Pair:
         if spec[0] == "error":
             self.tally.errors[spec[1][0]] += 1
         elif (task_id := getattr(call, "task_id", None)) is not None:
-            self.compare(ask_about_task(scene.state, task_id, scene.now))
+            self.compare(ask_about_task(scene, task_id))
         return spec
 
     def _process(self, command: Command) -> Answer:

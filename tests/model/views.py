@@ -9,6 +9,7 @@ from flchain.chain.spec import (
     agents,
     draws,
     keys,
+    masked_clock,
     models,
     proposals,
     rewards,
@@ -19,6 +20,7 @@ from flchain.chain.spec import (
     votes,
 )
 from flchain.chain.spec.agents import BURN_ADDRESS
+from flchain.chain.spec.masked_state import PHASES
 from flchain.chain.spec.signatures import get_nonce
 from flchain.chain.spec.state import State, get_book, get_round_key
 from flchain.protocol.digests import LANES, pack_bits
@@ -30,6 +32,7 @@ from tests.model.contracts import Answer, View, flatten
 Question = tuple[View, Callable[[], Any]]
 """A view and the specification's answer to it."""
 MANAGER, REGISTRY, REWARDS = "RoundManager", "AgentRegistry", "RewardDistributor"
+MASKED = "MaskedRounds"
 MODELS, TOKEN, SEEDS = "ModelRegistry", "LocalToken", "ChainSeeds"
 PLACES = range(64)
 
@@ -53,8 +56,9 @@ def ask(
     return (contract, function, arguments), partial(compute, *values)
 
 
-def ask_about_task(state: State, task_id: TaskId, time: Timestamp) -> list[Question]:
+def ask_about_task(scene: Scene, task_id: TaskId) -> list[Question]:
     """Return the questions about one task whose answers change most."""
+    state, time, env = scene.state, scene.now, scene.get_env(ZERO_ADDRESS)
     book = get_book(state, task_id)
     survivors = rounds.get_survivors(book)
     words = pack_bits(survivors, book.submissions.count, LANES)
@@ -69,6 +73,7 @@ def ask_about_task(state: State, task_id: TaskId, time: Timestamp) -> list[Quest
         ask(REWARDS, "getBudget", here, rewards.get_budget, state, task_id),
         ask(MANAGER, "getDraw", here, draws.get_draw, state, task_id),
         ask(MANAGER, "getTotalWeight", here, draws.get_total_weight, state, task_id),
+        ask(MASKED, "getMasked", here, masked_clock.get_masked, state, env, task_id),
     ]
 
 
@@ -79,7 +84,8 @@ def ask_about_all(scene: Scene) -> list[Question]:
     for address in ADDRESSES.values():
         questions += _ask_about_actor(state, address)
     for task_id in (*state.books, TaskId(len(state.books) + 1)):
-        questions += ask_about_task(state, task_id, time)
+        questions += ask_about_task(scene, task_id)
+        questions += _ask_about_masked(state, task_id)
         questions += _ask_more_about_task(state, task_id, time)
         questions += _ask_about_draws(scene, task_id)
     for task_id, number in state.distributions:
@@ -165,6 +171,32 @@ def _ask_about_draws(scene: Scene, task_id: TaskId) -> list[Question]:
         ask(MANAGER, "getDrawKey", (task_id, place), draws.get_draw_key, state, task_id, place)
         for place in (PLACES if is_drawn else PLACES[::63])
     ]
+
+
+def _ask_about_masked(state: State, task_id: TaskId) -> list[Question]:
+    masked = masked_clock.get_masked_book(state, task_id)
+    holders = ask(MASKED, "getHolders", (task_id,), tuple, masked.holders)
+    questions = [holders]
+    questions += [
+        ask(
+            MASKED,
+            "getSet",
+            (task_id, phase),
+            masked_clock.get_masked_set,
+            state,
+            task_id,
+            phase,
+        )
+        for phase in PHASES
+    ]
+    return questions + [
+        ask(MASKED, "getPlace", (task_id, address), _answer_place, masked.find_place(address))
+        for address in ADDRESSES.values()
+    ]
+
+
+def _answer_place(place: int | None) -> tuple[bool, int]:
+    return place is not None, place or 0
 
 
 def _ask_about_rewards(state: State, task_id: TaskId, number: RoundId) -> list[Question]:

@@ -135,6 +135,10 @@ def _verify_wiring(arguments: Mapping[str, Mapping[str, Any]], addresses: Addres
     expected = {
         ("AgentRegistry", "token"): addresses.token,
         ("AgentRegistry", "roundManager"): addresses.round_manager,
+        ("AgentRegistry", "maskedRounds"): addresses.masked_rounds,
+        ("MaskedRounds", "manager"): addresses.round_manager,
+        ("MaskedRounds", "agents"): addresses.agent_registry,
+        ("RoundManager", "masked"): addresses.masked_rounds,
         ("RoundManager", "agents"): addresses.agent_registry,
         ("RoundManager", "models"): addresses.model_registry,
         ("RoundManager", "rewards"): addresses.reward_distributor,

@@ -12,6 +12,8 @@ from flchain.chain.contracts import flatten, get_function
 from flchain.chain.memory import MemoryLedger
 from flchain.chain.proofs.draw_traces import Weights
 from flchain.chain.proofs.layout import encode_text, locate, locate_items, pack
+from flchain.chain.proofs.masked_storage import list_masked
+from flchain.chain.proofs.slots import Slot, Slots
 from flchain.chain.proofs.traces import Pending, Traces
 from flchain.chain.spec.committees import pack_committee
 from flchain.chain.spec.state import Book, State
@@ -59,19 +61,6 @@ _BALLOT_TIMES = ("vote_close", "opened_at")
 _TIME_BITS = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """One slot: its value, what it is, and what it is about as far as that is one thing."""
-
-    value: int
-    name: str
-    task_id: TaskId | None = None
-    round: RoundId | None = None
-
-
-Slots = dict[int, Slot]
-
-
 @dataclass(frozen=True)
 class Remembered:
     """What the rules make of all calls: the state, its traces, and what only events tell.
@@ -97,6 +86,7 @@ def compute_storage(contract: str, remembered: Remembered) -> Slots:
         "ModelRegistry": lambda: _list_versions(remembered),
         "RewardDistributor": lambda: _list_rewards(ledger),
         "ChainSeeds": lambda: _list_seeds(state),
+        "MaskedRounds": lambda: list_masked(state, traces.masked),
         "LocalToken": lambda: _list_tokens(state, remembered.supply),
     }
     return dict(lists[contract]())

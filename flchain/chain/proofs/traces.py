@@ -12,14 +12,18 @@ from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from flchain.chain.proofs.draw_traces import DrawTraces
+from flchain.chain.proofs.lanes import ATTESTERS_SHIFT, add_lanes, fill_lanes
+from flchain.chain.proofs.masked_traces import MaskedTraces, is_adoption
+from flchain.chain.spec.rounds import get_survivors
 from flchain.chain.spec.state import State, compute_epoch
 from flchain.chain.spec.votes import get_weight
-from flchain.protocol.digests import LANES, WORD
+from flchain.protocol.digests import LANES, WORD, compute_majority, pack_bits
 from flchain.protocol.events import (
     BlobsAttested,
     Event,
     MemberEnrolled,
     MemberLeft,
+    PhaseClosed,
     ProposalSubmitted,
     ProposalVoided,
     RoundOpened,
@@ -29,8 +33,6 @@ from flchain.protocol.types import Address, Role, TaskId, Timestamp, Verdict
 
 _LANE_MASK = (1 << LANES) - 1
 _WORD_MASK = (1 << WORD) - 1
-_TAG_MASK = (1 << 24) - 1
-_ATTESTERS_SHIFT = 248
 _COUNT_MASK = 0xFF
 
 
@@ -54,6 +56,7 @@ class Traces:
     attested: dict[tuple[TaskId, Address, int], int] = field(default_factory=dict)
     rejects: dict[tuple[TaskId, int], int] = field(default_factory=dict)
     draws: DrawTraces = field(default_factory=DrawTraces)
+    masked: MaskedTraces = field(default_factory=MaskedTraces)
     voting: set[TaskId] = field(default_factory=set)
     """Tasks whose ballot says that it is live; one that ended its round goes on saying so."""
     _kinds: dict[TaskId, int] = field(default_factory=dict)
@@ -64,7 +67,10 @@ class Traces:
         for event in events:
             self._follow_members(event, state, epoch)
             self._follow_round(event, state)
+            if isinstance(event, PhaseClosed) and is_adoption(event):
+                self._adopt(event, state)
         self.draws.apply(state, time, events)
+        self.masked.apply(state, events)
 
     def _follow_members(self, event: Event, state: State, epoch: int) -> None:
         if isinstance(event, MemberEnrolled):
@@ -117,11 +123,20 @@ class Traces:
         """Raise the counters of the submissions in `bits`, group by group up to the last."""
         while True:
             key = (task_id, group)
-            word = _add_lanes(self.counters.get(key, 0), tag, bits & _LANE_MASK)
-            self.counters[key] = word + (int(is_first) << _ATTESTERS_SHIFT)
+            word = add_lanes(self.counters.get(key, 0), tag, bits & _LANE_MASK)
+            self.counters[key] = word + (int(is_first) << ATTESTERS_SHIFT)
             is_first, bits, group = False, bits >> LANES, group + 1
             if not bits:
                 return
+
+    def _adopt(self, event: PhaseClosed, state: State) -> None:
+        """Write the survivors of a masked round into the counters, as if just enough held each."""
+        book = state.books[event.task_id]
+        needed, attesters = compute_majority(book.round.validators), len(book.attestations)
+        words = pack_bits(get_survivors(book), book.submissions.count, LANES)
+        for group, lanes in enumerate(words):
+            count = 0 if group else attesters
+            self.counters[event.task_id, group] = fill_lanes(event.round, lanes, needed, count)
 
     def _reject(self, event: VoteCast, weight: int) -> None:
         """Count an objection of so many seats: its hash with the count in the lowest byte."""
@@ -162,15 +177,3 @@ def _remove(p: Pending, active_from: int, epoch: int) -> Pending:
     if p.count_a == 1:
         return Pending(p.active, p.epoch_b, p.count_b)
     return replace(p, count_a=p.count_a - 1)
-
-
-def _add_lanes(word: int, tag: int, bits: int) -> int:
-    """Count each lane in `bits` once more; a word of another round counts as empty."""
-    result = word if word >> WORD & _TAG_MASK == tag else tag << WORD
-    carry, shift = bits, 0
-    while carry:
-        lane = result >> shift
-        result ^= carry << shift
-        carry &= lane
-        shift += LANES
-    return result

@@ -9,6 +9,13 @@ from collections import Counter
 from dataclasses import replace
 
 from flchain.chain.spec import models, rewards
+from flchain.chain.spec.masked_clock import (
+    LAST_WINDOWS,
+    get_masked_book,
+    get_masked_phase,
+    is_masked,
+    open_masked,
+)
 from flchain.chain.spec.signatures import verify_deadline, verify_signed
 from flchain.chain.spec.state import (
     Book,
@@ -46,6 +53,7 @@ from flchain.protocol.reverts import (
     InvalidWeight,
     NotEndorsed,
     NotEntitled,
+    PrivacyBudgetSpent,
     RoundsExhausted,
     TaskIsClosed,
     TooEarly,
@@ -58,6 +66,7 @@ from flchain.protocol.types import (
     ZERO_DIGEST,
     Address,
     Bitmap,
+    Mode,
     Outcome,
     Phase,
     Role,
@@ -86,6 +95,8 @@ def get_phase(state: State, task_id: TaskId, time: Timestamp) -> Phase:
         return Phase.NONE
     if book.round.outcome != Outcome.NONE:
         return Phase.ENDED
+    if is_masked(book):
+        return get_masked_phase(get_masked_book(state, task_id), time)
     return Phase.SUBMIT if time < book.round.submit_close else get_late_phase(book, time)
 
 
@@ -123,7 +134,10 @@ def get_rank(book: Book, time: Timestamp) -> int:
     """Return the rank whose window it is; `propose_ranks` or more once all are over."""
     is_first = book.ballot.attempt == 0
     opened = book.round.attest_close if is_first else book.ballot.opened_at
-    return book.ballot.start_rank + (time - opened) // book.task.propose_window
+    rank = book.ballot.start_rank + (time - opened) // book.task.propose_window
+    last = book.task.propose_ranks - 1
+    is_long = book.task.mode == Mode.SECURE and last < rank < last + LAST_WINDOWS
+    return last if is_long else rank
 
 
 def is_entitled(config: Config, round_: Round, member: Member, role: Role) -> bool:
@@ -150,8 +164,21 @@ def verify_opening(state: State, env: Env, task_id: TaskId) -> Population:
         raise TooEarly(book.next_open_at)
     members = count_active(state.config, book, env.time)
     verify_members(book, members)
+    verify_privacy(state, task_id)
     rewards.verify_reserve(state, task_id, book.task.round_reserve)
     return members
+
+
+def verify_privacy(state: State, task_id: TaskId) -> None:
+    """Raise PrivacyBudgetSpent once the committed budget allows no further round.
+
+    In plain mode every opened round counts, in secure mode every sum that was revealed.
+    """
+    book = get_book(state, task_id)
+    is_secure = book.task.mode == Mode.SECURE
+    spent = get_masked_book(state, task_id).spent if is_secure else book.round.round
+    if 0 < book.task.privacy_rounds <= spent:
+        raise PrivacyBudgetSpent(book.task.privacy_rounds)
 
 
 def verify_members(book: Book, members: Population) -> None:
@@ -268,11 +295,13 @@ def process_open_round(state: State, env: Env, call: OpenRound) -> list[Event]:
     number = RoundId(book.round.round + 1)
     parent = models.get_latest_version(state, call.task_id)
     submit_close = Timestamp(env.time + book.task.submit_window)
+    is_plain = book.task.mode == Mode.PLAIN
     book.round = Round(
         round=number,
         opened_at=env.time,
-        submit_close=submit_close,
-        attest_close=Timestamp(submit_close + book.task.attest_window),
+        # Zero until the masked part is over: plain calls find their windows closed.
+        submit_close=Timestamp(submit_close * is_plain),
+        attest_close=Timestamp((submit_close + book.task.attest_window) * is_plain),
         members=members.agents,
         validators=members.validators,
         parent_version=parent,
@@ -285,6 +314,8 @@ def process_open_round(state: State, env: Env, call: OpenRound) -> list[Event]:
     book.submissions = Submissions(empty_chain(get_round_key(state.config, call.task_id, number)))
     book.attestations, book.votes, book.weights, book.heard = {}, {}, {}, frozenset()
     book.ballot = Ballot()
+    if not is_plain:
+        open_masked(state, env, call.task_id)
     rewards.reserve(state, call.task_id, book.task.round_reserve)
     return [RoundOpened(call.task_id, number, parent, members.agents, members.validators)]
 

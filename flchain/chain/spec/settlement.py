@@ -7,6 +7,8 @@ proven wrong costs its bond.
 from dataclasses import replace
 
 from flchain.chain.spec import agents, draws, models, rewards
+from flchain.chain.spec.masked_clock import is_masked
+from flchain.chain.spec.masked_settlement import settle_masked
 from flchain.chain.spec.rounds import get_doom, get_phase
 from flchain.chain.spec.state import Absence, Book, Config, Env, State, compute_epoch, get_book
 from flchain.chain.spec.votes import Decision, compute_decision, count_seats, get_ballot
@@ -182,6 +184,11 @@ def process_settle(state: State, env: Env, call: Settle) -> list[Event]:
     A round with too few submissions need not wait for ATTEST to close.
     """
     book = get_book(state, call.task_id)
+    if is_masked(book):
+        masked_doom, events = settle_masked(state, env, call.task_id)
+        if masked_doom == Outcome.NONE:
+            return events
+        return abort_round(state, env, call.task_id, masked_doom)
     phase = get_phase(state, call.task_id, env.time)
     if phase == Phase.ATTEST and book.submissions.count < book.task.min_survivors:
         return abort_round(state, env, call.task_id, Outcome.ABORTED_TOO_FEW)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flchain.chain.base import Addresses
+from flchain.chain.spec.masked_state import MaskedBook
 from flchain.protocol.digests import round_key
 from flchain.protocol.records import (
     Agent,
@@ -192,6 +193,10 @@ class State:
     """Fixed seeds, by the digest that names a draw."""
     last_seeds: dict[TaskId, Digest] = field(default_factory=dict)
     """The newest fixed seed of each task."""
+    masked: dict[TaskId, MaskedBook] = field(default_factory=dict)
+    """Tasks in secure mode, once they have opened a round."""
+    masked_offences: set[Digest] = field(default_factory=set)
+    """Pairs of records in one phase that were punished."""
 
 
 def get_book(state: State, task_id: TaskId) -> Book:

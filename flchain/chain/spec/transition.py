@@ -8,6 +8,9 @@ from flchain.chain.spec import (
     draws,
     evidence,
     keys,
+    masked_checks,
+    masked_penalties,
+    masked_records,
     proposals,
     rewards,
     rounds,
@@ -22,7 +25,12 @@ from flchain.protocol import calls, reserved
 from flchain.protocol.calls import Call
 from flchain.protocol.errors import EncodingError
 from flchain.protocol.events import Event
-from flchain.protocol.reverts import CallerNotRoundManager, NotRoundManager, OnlyRoundManager
+from flchain.protocol.reverts import (
+    CallerNotRoundManager,
+    NotRoundManager,
+    OnlyRoundManager,
+    ReservedForRoundManager,
+)
 from flchain.protocol.types import Address
 
 PROCESSORS: dict[type[Call], Callable[[State, Env, Any], list[Event]]] = {
@@ -67,6 +75,16 @@ PROCESSORS: dict[type[Call], Callable[[State, Env, Any], list[Event]]] = {
     calls.CastVote: votes.process_cast_vote,
     calls.VoteBundle: votes.process_vote_bundle,
     calls.Settle: settlement.process_settle,
+    calls.PostRecord: masked_records.process_post_record,
+    calls.RelayRecords: masked_records.process_relay_records,
+    calls.VoidRecord: masked_records.process_void_record,
+    calls.PinAnchor: masked_records.process_pin_anchor,
+    calls.Complain: masked_checks.process_complain,
+    calls.AttestRecords: masked_checks.process_attest_records,
+    calls.AttestRecordsBundle: masked_checks.process_attest_records_bundle,
+    calls.PunishMissing: masked_penalties.process_punish_missing,
+    calls.PunishComplaint: masked_penalties.process_punish_complaint,
+    calls.ReportEquivocation: masked_penalties.process_report_equivocation,
     calls.Fund: rewards.process_fund,
     calls.Claim: rewards.process_claim,
     calls.Sweep: rewards.process_sweep,
@@ -91,6 +109,8 @@ RESERVED: dict[type[Call], Callable[[Address], Exception]] = {
     reserved.Release: CallerNotRoundManager,
     reserved.PublishRewards: CallerNotRoundManager,
     reserved.Refund: CallerNotRoundManager,
+    reserved.OpenMasked: ReservedForRoundManager,
+    reserved.SettleMasked: ReservedForRoundManager,
 }
 """How the contracts refuse what the round manager alone may call.
 

@@ -18,6 +18,17 @@ from flchain.protocol.events.agents import (
     UnbondingStarted,
 )
 from flchain.protocol.events.base import Event
+from flchain.protocol.events.masked import (
+    AgentMissed,
+    AnchorPinned,
+    ComplaintPosted,
+    EquivocationPunished,
+    PhaseClosed,
+    RecordPosted,
+    RecordsAttested,
+    RecordsRelayed,
+    RecordVoided,
+)
 from flchain.protocol.events.rewards import (
     ModelPublished,
     RewardClaimed,
@@ -50,13 +61,17 @@ from flchain.protocol.events.rounds import (
 )
 
 __all__ = [
+    "AgentMissed",
     "AgentRegistered",
     "AgentSlashed",
     "AllowanceSet",
+    "AnchorPinned",
     "BlobsAttested",
     "BondLocked",
     "BondReleased",
+    "ComplaintPosted",
     "DrawKeySet",
+    "EquivocationPunished",
     "Event",
     "GuardianSet",
     "KeyRotated",
@@ -64,8 +79,13 @@ __all__ = [
     "MemberLeft",
     "ModelPublished",
     "OffencePunished",
+    "PhaseClosed",
     "ProposalSubmitted",
     "ProposalVoided",
+    "RecordPosted",
+    "RecordVoided",
+    "RecordsAttested",
+    "RecordsRelayed",
     "RecoveryAnnounced",
     "RewardClaimed",
     "RewardsPublished",

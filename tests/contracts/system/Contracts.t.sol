@@ -285,7 +285,7 @@ contract ContractsTest is Suite {
 
     function test_allow_list__no_token__registers_those_on_it_without_stake() external {
         uint96[3] memory stakes = [uint96(10 ether), 20 ether, 30 ether];
-        IRegistry closed = deployRegistry(IERC20(address(0)), address(this), 10, 100, stakes);
+        IRegistry closed = deployRegistry(IERC20(address(0)), address(this), address(this), 10, 100, stakes);
         address account = agents[0];
         vm.prank(account);
         vm.expectRevert(abi.encodeWithSelector(IAgentRegistry.NotAllowed.selector, account));

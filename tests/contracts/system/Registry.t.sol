@@ -273,7 +273,7 @@ contract RegistryTest is DrawSuite {
 
     function test_fines__no_token__an_offence_suspends_and_silence_costs_nothing() external {
         uint96[3] memory stakes = [uint96(10), 2005, 30];
-        IRegistry closed = deployRegistry(IERC20(address(0)), address(this), 10, 100, stakes);
+        IRegistry closed = deployRegistry(IERC20(address(0)), address(this), address(this), 10, 100, stakes);
         closed.setAllowed(_owner, true);
         vm.prank(_owner);
         closed.register(VALIDATOR, 0, "keys");
@@ -289,7 +289,7 @@ contract RegistryTest is DrawSuite {
 
     function _deployFined(uint96 stake) private returns (IRegistry fined, address account) {
         uint96[3] memory stakes = [uint96(10), 2005, 30];
-        fined = deployRegistry(token, address(this), 10, 100, stakes);
+        fined = deployRegistry(token, address(this), address(this), 10, 100, stakes);
         account = makeHolder("fined");
         vm.startPrank(account);
         token.approve(address(fined), stake);

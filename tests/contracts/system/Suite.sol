@@ -7,7 +7,7 @@ import {IRoundManager} from "../../../contracts/interfaces/IRoundManager.sol";
 import {ISeedSource} from "../../../contracts/interfaces/ISeedSource.sol";
 import {Content, Mode, Outcome, Phase, Reason, Task, Verdict, Vote} from "../../../contracts/types/Types.sol";
 import {Cheats} from "../Cheats.sol";
-import {IManager, IRegistry} from "./System.sol";
+import {IManager, IMasked, IRegistry} from "./System.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 
 /// @notice Deploys all contracts and a task with members, and drives its rounds.
@@ -31,6 +31,7 @@ abstract contract Suite is Cheats {
     IRewardDistributor internal rewards;
     IManager internal manager;
     ISeedSource internal seeds;
+    IMasked internal masked;
 
     uint64 internal taskId;
     address[] internal agents;
@@ -44,13 +45,16 @@ abstract contract Suite is Cheats {
     function deploySuite() internal {
         vm.warp(1_000_000);
         token = IERC20(deploy("LocalToken", abi.encode(1_000_000_000 ether)));
-        address predicted = _predictAddress(vm.getNonce(address(this)) + 4);
+        address predictedMasked = _predictAddress(vm.getNonce(address(this)) + 4);
+        address predicted = _predictAddress(vm.getNonce(address(this)) + 5);
         uint96[3] memory stakes = [uint96(10 ether), 20 ether, 30 ether];
-        registry = deployRegistry(token, predicted, EPOCH, UNBONDING, stakes);
+        registry = deployRegistry(token, predicted, predictedMasked, EPOCH, UNBONDING, stakes);
         models = IModelRegistry(deploy("ModelRegistry", abi.encode(predicted)));
         rewards = IRewardDistributor(deploy("RewardDistributor", abi.encode(token, predicted)));
         seeds = deploySeeds(IRoundManager(predicted));
-        manager = IManager(deploy("RoundManager", abi.encode(registry, models, rewards, seeds)));
+        masked = IMasked(deploy("MaskedRounds", abi.encode(predicted, registry)));
+        manager = IManager(deploy("RoundManager", abi.encode(registry, models, rewards, seeds, masked)));
+        assertEq(address(masked), predictedMasked, "predicted address");
         assertEq(address(manager), predicted, "predicted address");
     }
 
@@ -58,11 +62,13 @@ abstract contract Suite is Cheats {
     function deployRegistry(
         IERC20 stakeToken,
         address roundManager,
+        address maskedRounds,
         uint32 epoch,
         uint40 unbonding,
         uint96[3] memory stakes
     ) internal returns (IRegistry) {
-        bytes memory arguments = abi.encode(stakeToken, roundManager, address(this), epoch, unbonding, stakes);
+        bytes memory arguments =
+            abi.encode(stakeToken, roundManager, maskedRounds, address(this), epoch, unbonding, stakes);
         return IRegistry(deploy("AgentRegistry", arguments));
     }
 

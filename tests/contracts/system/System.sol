@@ -2,6 +2,7 @@
 pragma solidity ^0.8.37;
 
 import {IAgentRegistry} from "../../../contracts/interfaces/IAgentRegistry.sol";
+import {IMaskedRounds} from "../../../contracts/interfaces/IMaskedRounds.sol";
 import {IRoundManager} from "../../../contracts/interfaces/IRoundManager.sol";
 import {ISeedSource} from "../../../contracts/interfaces/ISeedSource.sol";
 import {VrfKey, VrfProof} from "../../../contracts/libraries/VRF.sol";
@@ -14,6 +15,11 @@ interface IRegistry is IAgentRegistry {
 
 /// @notice The round manager, with the digests that are signed for it.
 interface IManager is IRoundManager {
+    function computeTypedDigest(bytes32 structHash) external view returns (bytes32);
+}
+
+/// @notice The masked rounds, with the digests that are signed for them.
+interface IMasked is IMaskedRounds {
     function computeTypedDigest(bytes32 structHash) external view returns (bytes32);
 }
 

@@ -12,7 +12,9 @@ def name_address(number):
     return Address(to_checksum_address(f"0x{number:040x}"))
 
 
-ADDRESSES = Addresses(*(name_address(number) for number in (0xA1, 0xB2, 0xC3, 0xD4, 0xE5, 0x99)))
+ADDRESSES = Addresses(
+    *(name_address(number) for number in (0xA1, 0xB2, 0xC3, 0xD4, 0xE5, 0x99, 0x88))
+)
 BOOK = AddressBook(
     chain_id=31337,
     addresses=ADDRESSES,

@@ -31,7 +31,15 @@ from flchain.protocol import calls, events, records, reserved
 from flchain.protocol.calls import Call, Claim, Register
 from flchain.protocol.errors import ConfigError, EncodingError
 from flchain.protocol.reverts import REVERTS, Panic
-from flchain.protocol.types import ZERO_ADDRESS, Address, Digest, RoundId, TaskId, Wei
+from flchain.protocol.types import (
+    ZERO_ADDRESS,
+    Address,
+    Digest,
+    Outcome,
+    RoundId,
+    TaskId,
+    Wei,
+)
 from tests.unit.chain.suite import ADDRESSES
 
 
@@ -257,7 +265,7 @@ def test_decode_values__short_or_long_or_dirty__encoding_error_or_value():
 
 def test_build_record__unknown_member__encoding_error():
     values = [0] * len(dataclasses.fields(records.Round))
-    values[7] = len(records.Outcome)
+    values[7] = len(Outcome)
     with pytest.raises(EncodingError, match="not of this version"):
         build_record(records.Round, values)
 

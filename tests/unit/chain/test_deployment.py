@@ -57,7 +57,7 @@ class FakeDeployer:
 
 def get_name(init_code):
     names = ["LocalToken", "AgentRegistry", "ModelRegistry", "RewardDistributor", "RoundManager"]
-    names.append("ChainSeeds")
+    names += ["ChainSeeds", "MaskedRounds"]
     names += load_artifact("RoundManager").libraries
     return next(
         name
@@ -82,11 +82,15 @@ def test_deploy_suite__any_nonce__contracts_are_told_the_right_addresses(nonce):
     deployer = FakeDeployer(nonce)
     book = deploy_suite(deployer, LOCAL.network, GOVERNANCE)
     manager = book.addresses.round_manager[2:].lower()
-    for name in ("AgentRegistry", "ModelRegistry", "RewardDistributor", "ChainSeeds"):
+    masked = book.addresses.masked_rounds[2:].lower()
+    told = ("AgentRegistry", "ModelRegistry", "RewardDistributor", "ChainSeeds", "MaskedRounds")
+    for name in told:
         ((_, code),) = deployer.created[name]
         assert code.hex().count(manager) == 1
+    assert deployer.created["AgentRegistry"][0][1].hex().count(masked) == 1
     ((_, code),) = deployer.created["RoundManager"]
-    assert book.addresses.seed_source[2:].lower() in code.hex()[-64:]
+    assert masked in code.hex()[-64:]
+    assert book.addresses.seed_source[2:].lower() in code.hex()[-128:-64]
     for library, address in book.libraries.items():
         places = load_artifact("RoundManager").libraries[library]
         assert code.hex().count(address[2:].lower()) == len(places)

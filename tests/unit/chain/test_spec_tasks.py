@@ -76,7 +76,7 @@ def test_create_task__sound_task__publishes_version_0(stage):
         ("secureWindows", {"join_window": 1}),
         ("secureWindows", {"forced_window": 1}),
         ("seatWindow", {"seat_window": 1}),
-        ("mode", {"mode": Mode.SECURE}),
+        ("secureWindows", {"mode": Mode.SECURE}),
         ("policyDigest", {"policy_digest": ZERO_DIGEST}),
         ("initialState", {"initial_state": ZERO_DIGEST}),
     ],

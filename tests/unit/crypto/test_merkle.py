@@ -8,7 +8,13 @@ from eth_utils.crypto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flchain.crypto.merkle import compute_proof, compute_root, verify_proof
+from flchain.crypto.merkle import (
+    compute_listed_proof,
+    compute_listed_root,
+    compute_proof,
+    compute_root,
+    verify_proof,
+)
 from flchain.protocol.errors import EncodingError
 
 VECTORS = json.loads(
@@ -71,3 +77,19 @@ def test_proof__leaf_of_another_tree__is_refused():
 def test_root__equal_leaves__still_proves_them():
     leaves = [b"\1" * 32] * 3
     assert verify_proof(compute_root(leaves), leaves[0], compute_proof(leaves, leaves[0]))
+
+
+@given(LEAVES)
+def test_listed_tree__any_leaves__every_place_has_its_proof(leaves):
+    root = compute_listed_root(leaves)
+    for index, leaf in enumerate(leaves):
+        proof = compute_listed_proof(leaves, index)
+        assert verify_proof(root, leaf, proof)
+        assert not verify_proof(root, keccak(leaf), proof)
+    assert compute_listed_root(sorted(leaves, reverse=True)) == compute_root(leaves)
+
+
+def test_listed_root__other_order__differs():
+    one, two, three = (bytes([number]) * 32 for number in (1, 2, 3))
+    assert compute_listed_root([one, two, three]) != compute_listed_root([three, one, two])
+    assert compute_listed_root([]) == bytes(32)

@@ -11,7 +11,7 @@ from eth_account.messages import _hash_eip191_message, encode_typed_data
 from flchain.protocol import eip712
 from flchain.protocol.eip712 import Domain, compute_domain_separator, compute_signing_digest
 from flchain.protocol.records import Vote
-from flchain.protocol.types import Digest, Reason, Verdict
+from flchain.protocol.types import Digest, Phase, Reason, Verdict
 
 CONTRACT = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
 ACCOUNT = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
@@ -39,6 +39,14 @@ CASES: dict[str, tuple[Digest, list[Any]]] = {
         [KEY, 1, DIGEST, 3, 1, OTHER, 9_000, KEY],
     ),
     eip712.SCORES: (eip712.hash_scores(KEY, DIGEST), [KEY, DIGEST]),
+    eip712.RECORD: (
+        eip712.hash_record(KEY, Phase.SUBMIT, OTHER, DIGEST),
+        [KEY, 4, OTHER, DIGEST],
+    ),
+    eip712.MASKED_ATTESTATION: (
+        eip712.hash_masked_attestation(KEY, Phase.CHECK, OTHER, (5, 2**223)),
+        [KEY, 3, OTHER, [5, 2**223]],
+    ),
     eip712.PERMIT: (
         eip712.hash_permit(ACCOUNT, CONTRACT, 5, 0, DEADLINE),
         [ACCOUNT, CONTRACT, 5, 0, DEADLINE],

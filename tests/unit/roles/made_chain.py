@@ -32,7 +32,7 @@ from tests.e2e.federation import SUPPLY, make_secret
 NO_UNCLES = "0x1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347"
 ORDER = (
     *("LocalToken", "AgentRegistry", "ModelRegistry"),
-    *("RewardDistributor", "ChainSeeds", "RoundManager"),
+    *("RewardDistributor", "ChainSeeds", "MaskedRounds", "RoundManager"),
 )
 
 
@@ -61,9 +61,9 @@ class RecordingLedger(MemoryLedger):
             compute_create_address(self.deployer, len(libraries) + place)
             for place in range(len(ORDER))
         ]
-        token, agents, models, rewards, seeds, rounds = created
+        token, agents, models, rewards, seeds, masked, rounds = created
         config = build_config(network, self.deployer)
-        addresses = Addresses(token, agents, rounds, models, rewards, seeds)
+        addresses = Addresses(token, agents, rounds, models, rewards, seeds, masked)
         super().__init__(replace(config, addresses=addresses), clock, {self.deployer: SUPPLY})
         self.acts: list[Act] = []
 
@@ -100,15 +100,17 @@ class RecordingLedger(MemoryLedger):
         terms = (config.governance, config.epoch_length, config.unbonding_period, stakes)
         arguments = {
             "LocalToken": (SUPPLY,),
-            "AgentRegistry": (at.token, at.round_manager, *terms),
+            "AgentRegistry": (at.token, at.round_manager, at.masked_rounds, *terms),
             "ModelRegistry": (at.round_manager,),
             "RewardDistributor": (at.token, at.round_manager),
             "ChainSeeds": (at.round_manager, config.epoch_length),
+            "MaskedRounds": (at.round_manager, at.agent_registry),
             "RoundManager": (
                 at.agent_registry,
                 at.model_registry,
                 at.reward_distributor,
                 at.seed_source,
+                at.masked_rounds,
             ),
         }
         return [

@@ -1,9 +1,4 @@
-"""The contracts' structs: same fields, same order, in snake case.
-
-bytes32 is `bytes` of length 32, address is an EIP-55 string, enumerations are IntEnums.
-Fields without a comment say all in their name; `contracts/types/Types.sol` has the full list.
-The defaults give the all-zero record, which the ledger returns for what does not exist.
-"""
+"""The structs of tasks, rounds, draws, identities and rewards."""
 
 from dataclasses import dataclass, field
 
@@ -33,6 +28,7 @@ _NO_ROUND = RoundId(0)
 _INITIAL = Version(0)
 _NOTHING = Wei(0)
 _NO_BPS = Bps(0)
+_NO_TIME = Seconds(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +78,14 @@ class Task:
     """Each of the four stages of SEAT; zero where every active validator sits."""
     coordinate_bound: int
     """Largest absolute value of one integer coordinate of an update."""
+    finality_delay: Seconds = _NO_TIME
+    """Pause before SHARES, SUBMIT and UNMASK, in which a reorganisation shows; secure mode."""
+    threshold: int = 0
+    """Fewest agents who must release shares in UNMASK; zero in plain mode."""
+    max_corrupt: int = 0
+    """Most survivors assumed to collude; zero in plain mode."""
+    privacy_rounds: int = 0
+    """Rounds that the committed privacy budget allows; zero where the task states none."""
     policy_digest: Digest
     initial_state: Digest
 

@@ -1,0 +1,209 @@
+"""Rounds in secure mode with a hundred agents: every record direct, then every record relayed.
+
+A first round that is not measured fills what later ones write again.
+"""
+
+from dataclasses import replace
+
+from flchain.crypto.merkle import compute_listed_proof
+from flchain.crypto.signing import compact_signature
+from flchain.protocol import calls as c
+from flchain.protocol.digests import WORD, encode_bitmap, pack_bits, record_leaf
+from flchain.protocol.eip712 import hash_masked_attestation, hash_record
+from flchain.protocol.records import AnchoredRecord, SignedAttestation, SignedRecord
+from flchain.protocol.types import Mode, Outcome, Phase, Seconds, Verdict
+from tests.e2e.gas_chain import WINDOW, build_task, hash_text
+from tests.e2e.gas_scenes import Federation
+
+AGENTS = 100
+FORCED = Seconds(60)
+RECORDED = (Phase.JOIN, Phase.SHARES, Phase.SUBMIT, Phase.UNMASK)
+
+
+def build_secure_task(orchestrator):
+    return replace(
+        build_task(orchestrator, agents=AGENTS, survivors=10),
+        mode=Mode.SECURE,
+        threshold=5,
+        max_corrupt=4,
+        w_max=64,
+        privacy_rounds=1_000,
+        forced_window=FORCED,
+        **{f"{name}_window": WINDOW for name in ("join", "shares", "check", "unmask")},
+    )
+
+
+class MaskedFederation(Federation):
+    """A hundred agents, and what they do in the masked part of a round."""
+
+    def __init__(self, chain):
+        super().__init__(chain, agents=AGENTS)
+
+    @property
+    def seen(self):
+        return self.ledger.get_masked(self.task_id)
+
+    def sign_masked(self, signer, struct_hash):
+        return self.chain.sign(signer, struct_hash, self.ledger.addresses.masked_rounds)
+
+    def send(self, call, label=None, signer=None):
+        return self.chain.send(call, signer or self.chain.sponsor, label)
+
+    def make_digest(self, place, phase):
+        return hash_text(f"{self.number} {place} {phase}")
+
+    def post(self, place, label=None):
+        seen = self.seen
+        digest = self.make_digest(place, seen.phase)
+        call = c.PostRecord(self.task_id, self.number, seen.phase, seen.anchor, digest)
+        return self.send(call, label, self.agents[place])
+
+    def post_all(self, *labels, count=AGENTS):
+        """Post for every agent; the last closes the phase."""
+        first, direct, closing = labels or (None, None, None)
+        for place in range(count):
+            label = closing if place == AGENTS - 1 else direct if place else first
+            self.post(place, label)
+
+    def sign_record(self, place, seen, digest=None, signer=None):
+        digest = digest or self.make_digest(place, seen.phase)
+        struct_hash = hash_record(self.key, seen.phase, seen.anchor, digest)
+        signature = self.sign_masked(signer or self.agents[place], struct_hash)
+        return SignedRecord(digest, *compact_signature(signature))
+
+    def relay(self, label=None, *, count=AGENTS, forged=()):
+        """Relay for so many agents; those of `forged` did not sign."""
+        seen, stranger = self.seen, self.validators[0]
+        records = tuple(
+            self.sign_record(place, seen, signer=stranger if place in forged else None)
+            for place in range(count)
+        )
+        places = pack_bits(range(count), AGENTS, WORD)
+        call = c.RelayRecords(self.task_id, self.number, seen.phase, seen.anchor, places, records)
+        self.send(call, label, self.proposers[0])
+        return call
+
+    def void(self, call, place, label):
+        leaves = [record_leaf(call.anchor, one, record) for one, record in enumerate(call.records)]
+        proof = compute_listed_proof(leaves, place)
+        record, batch = call.records[place], self.seen.batches - 1
+        void = c.VoidRecord(self.task_id, self.number, batch, call.anchor, place, record, proof)
+        self.send(void, label, self.agents[0])
+
+    def attest_records(self, *labels, kept=AGENTS):
+        first, direct, closing = labels or (None, None, None)
+        seen, bitmap = self.seen, encode_bitmap(range(kept), AGENTS)
+        call = c.AttestRecords(self.task_id, self.number, seen.phase, seen.anchor, bitmap)
+        for place, signer in enumerate(self.validators):
+            is_last = place == len(self.validators) - 1
+            self.send(call, closing if is_last else direct if place else first, signer)
+
+    def bundle_records(self, label=None):
+        seen, bitmap = self.seen, encode_bitmap(range(AGENTS), AGENTS)
+        text = hash_masked_attestation(self.key, seen.phase, seen.anchor, bitmap)
+        signed = tuple(
+            SignedAttestation(signer.address, bitmap, self.sign_masked(signer, text))
+            for signer in self.validators
+        )
+        call = c.AttestRecordsBundle(self.task_id, self.number, seen.phase, seen.anchor, signed)
+        self.send(call, label)
+
+    def complain(self, label=None):
+        call = c.Complain(self.task_id, self.number, self.seen.anchor, 1, hash_text("evidence"))
+        self.send(call, label, self.agents[0])
+
+    def finish(self):
+        """Propose, vote and settle as in plain mode."""
+        self.propose()
+        self.vote(self.build_vote(Verdict.APPROVE))
+        self.settle()
+
+
+def play_first_round(fed):
+    fed.open()
+    fed.post_all()
+    fed.post_all()
+    fed.complain()
+    fed.chain.wait(FORCED)
+    fed.attest_records()
+    fed.post_all()
+    fed.attest_records()
+    fed.post_all()
+    fed.settle()
+    fed.finish()
+
+
+def play_direct_round(fed):
+    fed.open("openRound: secure")
+    fed.post_all("postRecord: join", "postRecord: join", "postRecord: join, last of all")
+    later = ("postRecord: first of its phase", "postRecord", "postRecord: last of all")
+    fed.post_all(*later)
+    fed.complain("complain")
+    fed.chain.wait(FORCED)
+    checks = ("attestRecords", "attestRecords", "attestRecords: last of the phase")
+    fed.attest_records(*checks)
+    fed.post_all(*later)
+    fed.attest_records("attestRecords: first of its phase", *checks[1:])
+    fed.post_all("postRecord: first of its phase", "postRecord", None)
+    fed.settle("settle: masked part over")
+    complaint = c.PunishComplaint(fed.task_id, fed.number, 0, 1)
+    fed.send(complaint, "punishComplaint")
+    fed.finish()
+    assert fed.ledger.get_round(fed.task_id).outcome is Outcome.FINALIZED
+
+
+def play_relayed_round(fed):
+    fed.open()
+    call = c.PinAnchor(fed.task_id)
+    for phase in RECORDED:
+        assert fed.seen.phase == phase
+        if phase == Phase.SUBMIT:
+            fed.send(call, "pinAnchor")
+        fed.relay("relayRecords: 100")
+        fed.chain.wait(FORCED)
+        fed.settle("settle: masked part over" if phase == Phase.UNMASK else "settle: masked phase")
+        if phase in {Phase.SHARES, Phase.SUBMIT}:
+            fed.chain.wait(FORCED)
+            fed.bundle_records("attestRecordsBundle: five")
+    fed.finish()
+
+
+def play_forged_round(fed):
+    """Let a relayer forge a record and agents miss their step."""
+    fed.open()
+    fed.post_all()
+    call = fed.relay("relayRecords: 50", count=50, forged=(7,))
+    fed.void(call, 7, "voidRecord")
+    fed.post(7, "postRecord: after a batch")
+    fed.post(8, "postRecord: after a batch")
+    fed.chain.wait(WINDOW)
+    fed.settle()
+    places = tuple(range(60, 92))
+    missing = c.PunishMissing(fed.task_id, fed.number, Phase.SHARES, places)
+    fed.send(replace(missing, places=(50,)), "punishMissing: one")
+    fed.send(missing, "punishMissing: 32")
+    report(fed)
+    fed.chain.wait(WINDOW)
+    fed.settle("settle: masked, aborted")
+    assert fed.ledger.get_round(fed.task_id).outcome is Outcome.ABORTED_NO_ATTESTERS
+
+
+def report(fed):
+    """Show two records that one agent signed for SHARES."""
+    seen = replace(fed.seen, phase=Phase.SHARES)
+    pair = [fed.sign_record(3, seen, digest=hash_text(text)) for text in ("one", "another")]
+    first, second = (AnchoredRecord(seen.anchor, one.digest, one.r, one.vs) for one in pair)
+    agent = fed.agents[3].address
+    call = c.ReportEquivocation(fed.task_id, fed.number, seen.phase, agent, first, second)
+    fed.send(call, "reportEquivocation")
+
+
+def measure_masked(chain):
+    """Play everything and return the gas of every action in secure mode by label."""
+    fed = MaskedFederation(chain)
+    fed.found(build_secure_task(fed.proposers[0].address))
+    play_first_round(fed)
+    play_direct_round(fed)
+    play_relayed_round(fed)
+    play_forged_round(fed)
+    return {label: gas for label, gas in chain.gas.items() if not label.startswith("endorse")}
