@@ -382,6 +382,7 @@ class MemoryLedger:
             "ModelRegistry": self.addresses.model_registry,
             "RewardDistributor": self.addresses.reward_distributor,
             "ChainSeeds": self.addresses.seed_source,
+            "MaskedRounds": self.addresses.masked_rounds,
         }
         for index, event in enumerate(events):
             emitter = emitters[event.contract]

@@ -25,6 +25,7 @@ from flchain.learning.personalisation import mask_local_layers
 from flchain.learning.privacy import check_privacy, is_private
 from flchain.learning.schemas import decode_update, get_aggregate_schema, get_update_schema
 from flchain.learning.strategies import Step, get_strategy
+from flchain.protocol.contribution import METHODS
 from flchain.protocol.errors import ConfigError, EncodingError
 from flchain.protocol.policy import Policy
 from flchain.protocol.types import Bps
@@ -51,16 +52,20 @@ class Submission:
 class Aggregate:
     """The weighted sum of a round's updates, in units of 2^-shift, or what stands for it.
 
-    `weights` holds, in the order of the submissions, what each counted for: 0 is invalid.
+    `weights` holds, in the order of the submissions, what each counted for: 0 is invalid. Of a
+    masked sum only the `total` is known, and `weights` says who is paid. A `fault` is a proven
+    reason why a round has no sum.
     """
 
     sections: dict[str, Int64]
     weights: tuple[int, ...]
+    total: int | None = None
+    fault: str = ""
 
     @property
     def total_weight(self) -> int:
-        """Sum of the weights; 0 if no update was valid."""
-        return sum(self.weights)
+        """Sum of what the updates counted for; 0 if none was valid."""
+        return sum(self.weights) if self.total is None else self.total
 
 
 def check_rules(policy: Policy) -> None:
@@ -77,8 +82,22 @@ def check_rules(policy: Policy) -> None:
         get_aggregator(policy.aggregator, policy.min_survivors, policy.max_agents)
     elif policy.aggregator.parameters:
         raise ConfigError("policy: weighted-mean has no parameters; remove aggregator.parameters")
-    if policy.mode != "plain":
-        raise ConfigError('policy: mode "secure" cannot be aggregated yet; write "plain"')
+    if policy.is_secure:
+        _check_secure(policy)
+
+
+def _check_secure(policy: Policy) -> None:
+    """Raise ConfigError if the policy wants more than a sum."""
+    if policy.aggregator.name != _WEIGHTED_MEAN:
+        raise ConfigError(
+            f"policy: {policy.aggregator.name} needs single updates, which mode secure hides; "
+            "choose weighted-mean, or mode plain"
+        )
+    if policy.rewards.contribution != METHODS[0]:
+        raise ConfigError(
+            f"policy: {policy.rewards.contribution} needs single updates, which mode secure "
+            "hides; leave rewards.contribution out, or choose mode plain"
+        )
 
 
 def compute_weight(samples: int, policy: Policy) -> int:

@@ -3,11 +3,13 @@
 Where the policy adds noise, the agent stays out of rounds that its privacy budget cannot pay.
 
 The update is in the journal before its digest is sent, and in the store only after SUBMIT has
-closed, so that nobody can copy it in time. Killed at any point and started again, the agent
-finds in chain and journal what is left to do.
+closed, so that nobody can copy it in time. Killed at any point and started again, the agent finds
+in chain and journal what is left to do. In secure mode `masked.participant` does all of this.
 """
 
+import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -28,11 +30,13 @@ from flchain.roles.archive import Sealed, seal_payload
 from flchain.roles.assembly import fetch_state
 from flchain.roles.context import Context
 from flchain.roles.duties import was_entitled
+from flchain.roles.masked.participant import Participant
+from flchain.roles.masked.vault import Vault
 from flchain.roles.observation import Observation, is_overtaken
 from flchain.roles.payouts import claim_rewards
-from flchain.roles.production import Produce, Production
+from flchain.roles.production import Produce, Produced, Production
 from flchain.roles.retention import name_round_pin, release_old
-from flchain.roles.terms import Terms
+from flchain.roles.terms import Floors, Terms
 from flchain.roles.upkeep import Upkeep
 
 _SERVED = "served"
@@ -52,6 +56,10 @@ class Agent:
     """How to compress where the policy leaves that to the agent."""
     produce: Produce | None = None
     """Takes the place of training, rounding and noise: simulations have malicious agents."""
+    floors: Floors = field(default_factory=Floors)
+    """Below which it hides in no sum, in secure mode."""
+    entropy: Callable[[int], bytes] = os.urandom
+    """Gives secret bytes for masks and noise."""
     _paid: set[RoundId] = field(default_factory=set)
     _made: tuple[RoundId, Sealed] | None = None
 
@@ -70,15 +78,21 @@ class Agent:
         return claim_rewards(self.context, seen, self._paid)
 
     def _act(self, seen: Observation) -> bool:
+        if self.terms.policy.is_secure:
+            return self._participant.tick(seen) or self._collect(seen)
         if seen.phase is Phase.SUBMIT and self._is_due(seen):
             self._submit(seen)
             return True
         if seen.phase > Phase.SUBMIT and self._serve(seen.round.round):
             release_old(self.context, self.terms, seen)
             return True
+        return self._collect(seen)
+
+    def _collect(self, seen: Observation) -> bool:
         return self.claims_at_once and self.claim_rewards(seen) > 0
 
     def _is_due(self, seen: Observation) -> bool:
+        """Return whether the agent has a part in this round that it has not taken yet."""
         agent = self.context.signer.address
         if any(item.agent == agent for item in seen.live.submissions):
             return False
@@ -110,13 +124,18 @@ class Agent:
     def _make_update(self, seen: Observation) -> Sealed:
         number = seen.round.round
         start = self.context.stopwatch()
+        made = self._produce(seen)
+        sealed = self._seal(made.payload, number)
+        self.context.notify("prepare", number, self.context.stopwatch() - start - made.seconds)
+        return sealed
+
+    def _produce(self, seen: Observation) -> Produced:
+        """Train from the round's parent."""
         digest = seen.past.versions[seen.round.parent_version].state_digest
         state = fetch_state(self.context.archive, digest, self.terms)
-        payload, seconds = self._production.make_payload(seen.past, number, state)
-        sealed = self._seal(payload, number)
-        self.context.notify("train", number, seconds)
-        self.context.notify("prepare", number, self.context.stopwatch() - start - seconds)
-        return sealed
+        made = self._production.make_update(seen.past, seen.round.round, state)
+        self.context.notify("train", seen.round.round, made.seconds)
+        return made
 
     def _seal(self, payload: bytes, number: RoundId) -> Sealed:
         return seal_payload(
@@ -143,6 +162,18 @@ class Agent:
         self.context.notify("serve", number, self.context.stopwatch() - start)
         return True
 
+    @cached_property
+    def _participant(self) -> Participant:
+        return Participant(
+            self.context,
+            self.terms,
+            Vault(self.context, self.entropy),
+            count_weight=lambda: compute_weight(len(self.data), self.terms.policy),
+            make_update=lambda seen: self._produce(seen).published,
+            is_due=self._is_due,
+            floors=self.floors,
+        )
+
     @property
     def _production(self) -> Production:
         return Production(
@@ -151,6 +182,7 @@ class Agent:
             trainer=self.trainer,
             data=self.data,
             choice=self.choice,
+            entropy=self.entropy,
             produce=self.produce,
         )
 

@@ -9,6 +9,9 @@ from flchain.protocol.events import (
     Event,
     ModelPublished,
     ProposalSubmitted,
+    RecordPosted,
+    RecordsRelayed,
+    RecordVoided,
     RewardClaimed,
     RewardsPublished,
     RoundOpened,
@@ -20,7 +23,8 @@ from flchain.protocol.events import (
     UpdateSubmitted,
     VoteCast,
 )
-from flchain.protocol.types import Address, Digest, Outcome, RoundId, TaskId, Version
+from flchain.protocol.types import Address, Digest, Outcome, Phase, RoundId, TaskId, Version
+from flchain.roles.masked.past import MaskedPast, apply_masked, build_submissions
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class RoundPast:
     settled: RoundSettled | None = None
     rewards: RewardsPublished | None = None
     claimed: frozenset[int] = frozenset()
+    masked: MaskedPast | None = None
+    """Its masked part, from the first record on; `submissions` then are numbered by place."""
 
     @property
     def outcome(self) -> Outcome:
@@ -72,6 +78,8 @@ class TaskPast:
     versions: dict[Version, ModelPublished] = field(default_factory=dict)
     scanned: int = -1
     last: LoggedEvent | None = None
+    holders: tuple[Address, ...] = ()
+    """Who has each place in secure mode."""
 
 
 class History:
@@ -115,7 +123,10 @@ def apply_event(past: TaskPast, logged: LoggedEvent) -> TaskPast:
     number = getattr(event, "round", None)
     if number not in past.rounds:
         return past
-    return replace(past, rounds={**past.rounds, number: _extend(past.rounds[number], event)})
+    if isinstance(event, RecordPosted) and event.place == len(past.holders):
+        past = replace(past, holders=(*past.holders, event.agent))
+    extended = _extend(past.rounds[number], event, past.holders)
+    return replace(past, rounds={**past.rounds, number: extended})
 
 
 def get_state_digest(past: TaskPast, version: Version) -> Digest:
@@ -123,7 +134,9 @@ def get_state_digest(past: TaskPast, version: Version) -> Digest:
     return past.versions[version].state_digest
 
 
-def _extend(past: RoundPast, event: Event) -> RoundPast:  # noqa: C901, PLR0911 - one per event
+def _extend(  # noqa: C901, PLR0911 - one per event
+    past: RoundPast, event: Event, holders: tuple[Address, ...]
+) -> RoundPast:
     match event:
         case UpdateSubmitted():
             return replace(past, submissions=(*past.submissions, event))
@@ -145,5 +158,20 @@ def _extend(past: RoundPast, event: Event) -> RoundPast:  # noqa: C901, PLR0911 
             return replace(past, rewards=event)
         case RewardClaimed():
             return replace(past, claimed=past.claimed | {event.index})
+        case _ if event.contract == "MaskedRounds":
+            return _extend_masked(past, event, holders)
         case _:
             return past
+
+
+def _extend_masked(past: RoundPast, event: Event, holders: tuple[Address, ...]) -> RoundPast:
+    """Return the past with one more event of its masked part.
+
+    What survives are vectors in SUBMIT that validators attest in ATTEST, as in plain mode.
+    """
+    masked = apply_masked(past.masked or MaskedPast(past.opened.validators), event)
+    attested = dict(masked.attested.get(Phase.ATTEST, {}))
+    submissions = past.submissions
+    if isinstance(event, RecordPosted | RecordsRelayed | RecordVoided):
+        submissions = build_submissions(masked, event, holders)
+    return replace(past, masked=masked, attested=attested, submissions=submissions)

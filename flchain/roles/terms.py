@@ -1,5 +1,6 @@
 """A task as its members see it: the contract's numbers and the policy behind the digest."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flchain.chain.base import Ledger
@@ -15,7 +16,7 @@ from flchain.protocol.policy import (
     get_task_scalars,
 )
 from flchain.protocol.records import Task
-from flchain.protocol.types import Digest, Mode, TaskId
+from flchain.protocol.types import Address, Digest, Mode, TaskId
 from flchain.roles.archive import Sealed, seal_payload
 from flchain.storage.base import ContentStore
 from flchain.storage.cid import cid_from_digest
@@ -34,11 +35,14 @@ class Terms:
 class Floors:
     """What a participant insists on, whatever a task offers.
 
-    `architectures` lists the models it is willing to train; empty means any known one.
+    `architectures` lists the models it is willing to train; empty means any known one. In secure
+    mode at least `min_trusted` of the agents `trusted` must be in every sum that hides its update.
     """
 
     min_survivors: int = 1
     architectures: tuple[str, ...] = ()
+    trusted: frozenset[Address] = frozenset()
+    min_trusted: int = 0
 
 
 def load_terms(ledger: Ledger, store: ContentStore, task_id: TaskId) -> Terms:
@@ -62,7 +66,7 @@ def verify_terms(terms: Terms) -> None:
         name: (getattr(scalars, name), getattr(terms.task, name))
         for name in scalars.__dataclass_fields__
     }
-    mode = Mode.SECURE if terms.policy.mode == "secure" else Mode.PLAIN
+    mode = Mode.SECURE if terms.policy.is_secure else Mode.PLAIN
     pairs["mode"] = (mode, terms.task.mode)
     participation = terms.policy.rewards.participation_bps
     pairs["participation_bps"] = (participation, terms.task.participation_bps)
@@ -84,6 +88,11 @@ def verify_floors(terms: Terms, floors: Floors) -> None:
     architecture = terms.policy.model.architecture
     if floors.architectures and architecture not in floors.architectures:
         raise ConfigError(f"task {terms.task_id} trains {architecture}, which you do not allow")
+
+
+def count_trusted(floors: Floors, agents: Iterable[Address]) -> int:
+    """Return how many of these agents a participant knows and trusts."""
+    return len(floors.trusted.intersection(agents))
 
 
 def seal_policy(policy: Policy) -> tuple[bytes, Digest]:

@@ -5,6 +5,7 @@ it steps in only when the orchestrator is silent. Who cannot bond leaves proposi
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from flchain.chain.spec.committees import SEED_WINDOWS
 from flchain.protocol.calls import OpenRound, OpenSeats, Propose, Settle, StartSeed
@@ -24,6 +25,7 @@ from flchain.roles.assembly import assemble_round, publish_result
 from flchain.roles.context import Context
 from flchain.roles.duties import get_free_stake, may_propose
 from flchain.roles.execution import RoundResult
+from flchain.roles.masked.tending import Tending
 from flchain.roles.observation import Observation, is_overtaken
 from flchain.roles.retention import release_old
 from flchain.roles.terms import Terms
@@ -66,17 +68,27 @@ class Upkeep:
         return self._since[1]
 
     def _act(self, seen: Observation) -> bool:
+        if self._tending.tick(seen):
+            return True
         if seen.phase in (Phase.NONE, Phase.ENDED):
             return self._open(seen)
         if seen.phase is Phase.PROPOSE:
             return self._propose(seen)
         if seen.phase is Phase.SEAT:
             return self._open_seats(seen)
-        too_few = len(seen.live.submissions) < self.terms.task.min_survivors
-        if seen.phase is Phase.SETTLE or (seen.phase is Phase.ATTEST and too_few):
+        if seen.phase is Phase.SETTLE or self._has_too_few(seen):
             self.context.send(Settle(self.context.task_id), seen.round.round)
             return True
         return False
+
+    def _has_too_few(self, seen: Observation) -> bool:
+        """Return whether a round of plain mode has come to ATTEST with too few updates."""
+        is_attesting = seen.phase is Phase.ATTEST and not self.terms.policy.is_secure
+        return is_attesting and len(seen.live.submissions) < self.terms.task.min_survivors
+
+    @cached_property
+    def _tending(self) -> Tending:
+        return Tending(self.context)
 
     def _open(self, seen: Observation) -> bool:
         status = self.context.ledger.get_task_status(self.context.task_id)

@@ -21,8 +21,10 @@ from flchain.learning.compression.registry import (
     is_lossless,
 )
 from flchain.learning.compression.sections import Memory, decode_section, encode_section
+from flchain.learning.compression.sparse import choose_places
 from flchain.learning.compression.updates import (
     CompressedUpdate,
+    build_frame,
     compress_update,
     decompress_update,
     is_compressed,
@@ -39,8 +41,10 @@ __all__ = [
     "Memory",
     "Scheme",
     "Selection",
+    "build_frame",
     "check_compression",
     "choose_compression",
+    "choose_places",
     "compress_update",
     "decode_memories",
     "decode_section",
