@@ -4,16 +4,20 @@ The orchestrator does these at once. Every other member waits `patience` seconds
 it steps in only when the orchestrator is silent. Who cannot bond leaves proposing to others.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from flchain.chain.spec.committees import SEED_WINDOWS
+from flchain.crypto.secagg.errors import TooFewShares
 from flchain.protocol.calls import OpenRound, OpenSeats, Propose, Settle, StartSeed
 from flchain.protocol.errors import ProtocolError
 from flchain.protocol.params import ETHER
 from flchain.protocol.records import Draw, TaskStatus
 from flchain.protocol.reverts import NoBlockHash
 from flchain.protocol.types import (
+    Address,
+    Digest,
     Outcome,
     Phase,
     RoundId,
@@ -25,6 +29,7 @@ from flchain.roles.assembly import assemble_round, publish_result
 from flchain.roles.context import Context
 from flchain.roles.duties import get_free_stake, may_propose
 from flchain.roles.execution import RoundResult
+from flchain.roles.masked.inputs import gather_releases
 from flchain.roles.masked.tending import Tending
 from flchain.roles.observation import Observation, is_overtaken
 from flchain.roles.retention import release_old
@@ -48,6 +53,8 @@ class Upkeep:
     _since: tuple[object, Timestamp] = field(default=(None, Timestamp(0)))
     _unbonded: RoundId = _NO_ROUND
     """The newest round in which it could not bond."""
+    _lost: tuple[RoundId, Mapping[Address, Digest]] | None = None
+    """The newest round whose releases at hand did not suffice, and these."""
 
     def tick(self, seen: Observation) -> bool:
         """Do what is due; return whether something was done."""
@@ -137,7 +144,15 @@ class Upkeep:
     def _propose(self, seen: Observation) -> bool:
         if not may_propose(self.context, seen) or not self._can_bond(seen):
             return False
-        result = assemble_round(self.context, self.terms, seen.past, seen.live)
+        held = gather_releases(self.context, self.terms, seen.past, seen.live)
+        if self._lost == (seen.round.round, held):
+            return False
+        try:
+            result = assemble_round(self.context, self.terms, seen.past, seen.live)
+        except TooFewShares as error:
+            self._lost = (seen.round.round, held)
+            self.context.notify("no-sum", seen.round.round, 0.0, detail=str(error))
+            return False
         self.propose_result(seen, result)
         release_old(self.context, self.terms, seen)
         return True
