@@ -40,7 +40,6 @@ from flchain.roles.terms import Floors, Terms, count_trusted
 WAIT_FOR_KEYS = 0.5
 """Part of the SHARES window to wait for missing keys before dealing without them."""
 _NO_ROUND = RoundId(0)
-_MASKED = (Phase.JOIN, Phase.SHARES, Phase.CHECK, Phase.SUBMIT, Phase.ATTEST, Phase.UNMASK)
 
 
 class DroppedOut(ProofError):
@@ -68,7 +67,7 @@ class Participant:
 
     def tick(self, seen: Observation) -> bool:
         """Do what is due; return whether something was done."""
-        if seen.round.outcome is not Outcome.NONE or seen.phase not in _MASKED:
+        if seen.round.outcome is not Outcome.NONE or seen.masked.phase is Phase.ENDED:
             self._wipe(seen)
             return False
         is_open = seen.now >= seen.masked.opens_at and seen.masked.anchor != ZERO_DIGEST
