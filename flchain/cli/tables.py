@@ -9,10 +9,11 @@ _UNIT = 10**18
 _MEBI = 1 << 20
 _SHOWN = 8
 """Hex digits of an output."""
-_PHASES = {
-    "plain": ("submit", "attest", "propose", "vote", "total"),
-    "secure": ("keys", "submit", "attest", "unmask", "vote", "total"),
+_COLUMNS = {
+    "plain": ("loss", "updates", "votes", "submit", "attest", "propose", "vote", "total"),
+    "secure": ("updates", "votes", "keys", "submit", "attest", "unmask", "vote", "total"),
 }
+"""After round, outcome and accuracy: what fits 80 columns."""
 _KEYS = ("join", "shares", "check")
 """Phases of secure mode that come before anybody trains, shown as one."""
 
@@ -38,20 +39,29 @@ def format_amount(wei: int) -> str:
 
 
 def _build_rounds(summary: dict[str, Any]) -> Table:
-    table, phases = _build_table("Rounds (seconds by phase)"), _PHASES[summary["run"]["mode"]]
-    for name in ("round", "outcome", "accuracy", "loss", "updates", "votes", *phases):
+    table, names = _build_table("Rounds (seconds by phase)"), _COLUMNS[summary["run"]["mode"]]
+    for name in ("round", "outcome", "accuracy", *names):
         table.add_column(name, justify="left" if name == "outcome" else "right", no_wrap=True)
     for row in summary["rounds"]:
         table.add_row(
             str(row["round"]),
             row["outcome"],
             _show(row["accuracy"], 4),
-            _show(row["loss"], 4),
-            f"{row['participants']}/{row['members']}",
-            f"{row['votes']}/{row['seats']}",
-            *(_show(_add_up(row["seconds"], name), 1) for name in phases),
+            *(_show_column(row, name) for name in names),
         )
     return table
+
+
+def _show_column(row: dict[str, Any], name: str) -> str:
+    match name:
+        case "loss":
+            return _show(row["loss"], 4)
+        case "updates":
+            return f"{row['participants']}/{row['members']}"
+        case "votes":
+            return f"{row['votes']}/{row['seats']}"
+        case _:
+            return _show(_add_up(row["seconds"], name), 1)
 
 
 def _add_up(seconds: dict[str, float], name: str) -> float:

@@ -59,10 +59,10 @@ class MaskedPast:
     def is_relayed(self, phase: Phase, place: int) -> bool:
         """Return whether the digest in force at a place came with a batch."""
         digest = self.get_records(phase).get(place)
-        entries = (
-            entry for each in self.batches if each.phase is phase for entry in _list_entries(each)
+        batches = (_list_entries(batch) for batch in self.batches if batch.phase is phase)
+        return any(
+            at == place and record.digest == digest for batch in batches for at, record in batch
         )
-        return any(at == place and record.digest == digest for at, record in entries)
 
     def get_set(self, phase: Phase) -> frozenset[int]:
         """Return the places with a record, in CHECK and ATTEST those that a majority attested."""
