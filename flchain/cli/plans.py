@@ -18,7 +18,7 @@ from flchain.learning.presets import load_preset
 from flchain.learning.strategies import DEFAULTS
 from flchain.learning.task import LearningTask
 from flchain.protocol.errors import ConfigError
-from flchain.protocol.params import LOCAL, Preset
+from flchain.protocol.params import LOCAL, MaskingSchedule, Preset
 from flchain.protocol.policy import SECURE, Policy
 from flchain.protocol.types import Seconds
 from flchain.roles.simulation import Scenario
@@ -26,8 +26,16 @@ from flchain.roles.simulation import Scenario
 DEFAULT_SEED = 7
 MEAN = "weighted-mean"
 PLAIN = "plain"
-SUBMIT_WINDOW = Seconds(40)
-"""Of a run in which agents are killed."""
+SUBMIT_WINDOW = Seconds(30)
+SHORT = MaskingSchedule(
+    finality_delay=Seconds(0),
+    forced_window=Seconds(1),
+    join_window=Seconds(10),
+    shares_window=Seconds(15),
+    check_window=Seconds(15),
+    unmask_window=Seconds(15),
+)
+"""Windows of a run in which agents are killed: the others wait for them until these end."""
 FEWEST_SECURE = 3
 """Fewest agents among whom an update is hidden, none of them corrupt."""
 
@@ -236,10 +244,9 @@ def _choose_aggregator(outline: Outline, min_agents: int) -> dict[str, object]:
 def _build_preset(outline: Outline) -> Preset:
     schedule = LOCAL.schedule
     enough = min(schedule.min_validators, outline.validators)
-    # Who is killed is waited for in SUBMIT until its window ends.
-    window = SUBMIT_WINDOW if outline.killed else schedule.submit_window
-    schedule = replace(schedule, min_validators=enough, submit_window=window)
-    return replace(LOCAL, schedule=schedule)
+    if outline.killed:
+        schedule = replace(schedule, submit_window=SUBMIT_WINDOW, masking=SHORT)
+    return replace(LOCAL, schedule=replace(schedule, min_validators=enough))
 
 
 def _lacks_anvil(settings: Settings, missing: list[str]) -> bool:
