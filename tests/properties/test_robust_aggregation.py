@@ -311,6 +311,7 @@ def make_policy(name):
     return load_preset(
         "digits",
         {
+            "mode": "plain",
             "model": {"architecture": "own", "layers": [{"name": "w", "shape": [2, 2]}]},
             "max_agents": 16,
             "min_agents": 16,

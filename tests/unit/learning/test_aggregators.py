@@ -36,6 +36,7 @@ def make_policy(name="median", agents=9, **parameters):
     return load_preset(
         "digits",
         {
+            "mode": "plain",
             "model": {"architecture": "own", "layers": [{"name": "w", "shape": [2, 2]}]},
             "min_agents": agents,
             "min_survivors": agents,
