@@ -32,7 +32,7 @@ Words = NDArray[np.uint32]
 
 WORD = np.dtype("<u4")
 KEY_SIZE = 16
-_BLOCK_BYTES = 1 << 17
+_BLOCK_BYTES = 1 << 18
 _BLOCK = _BLOCK_BYTES // WORD.itemsize
 _SPARE_BYTES = 16
 """What `update_into` wants beyond what it writes."""
