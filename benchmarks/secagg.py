@@ -9,7 +9,8 @@ less.
 
 At 200 and 1,000 agents everything is real but the masked vectors, of which the aggregator gets
 random ones; a round of short vectors with the same graph shows that its sum is right. Masks are
-applied in one thread and, where a row says so, in two. Peak memory is what Python and NumPy
+applied in one thread and, where a row says so, in two. Processor time beside the time says how much
+of it the machine was busy with something else. Peak memory is what Python and NumPy
 allocate; the key streams, of which 64 are open in a thread, have about 1 kB each beside that.
 """
 
@@ -26,7 +27,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from secagg_round import (
@@ -55,6 +56,14 @@ SPEED_UP = {100_000: 10, 1_000_000: 7}
 CLIENT_LIMIT, SERVER_LIMIT = 0.2, 5.0
 MEGABYTE = 1_000_000
 THREADS = {1: "", 2: ", 2 threads"}
+
+
+class Cost(NamedTuple):
+    """Seconds that passed, and seconds that this process's threads were running."""
+
+    seconds: float
+    processor: float
+
 
 CASES = tuple(
     Case(agents, degree, threshold, size, dropped)
@@ -156,17 +165,19 @@ def simulate(agents: int, sizes: tuple[int, ...], repeats: int) -> Iterator[Row]
         yield from show_aggregator(label, aggregate, repeats)
     ending = unmasking.Unmasking(federation.roster, federation.sharings, survivors)
     checked = measure(lambda: unmasking.find_bad_shares(ending, told), 1)
-    yield Row(f"checking every released share, n {agents}", "s", checked)
+    yield Row(f"checking every released share, n {agents}", "s", checked.seconds)
 
 
-def show_client(label: str, mask: Any, setup: float, repeats: int) -> Iterator[Row]:
+def show_client(label: str, mask: Any, setup: Cost, repeats: int) -> Iterator[Row]:
     """Yield a client's seconds and memory by number of threads; `setup` takes one."""
     for threads, suffix in THREADS.items():
         run = partial(mask, threads=threads)
         masked = measure(run, repeats)
-        yield Row(f"client, {label}{suffix}", "s", setup + masked, None, CLIENT_LIMIT)
-        yield Row("  of it keys, shares and checks", "s", setup)
-        yield Row("  of it quantising and masking", "s", masked)
+        seconds, processor = setup.seconds + masked.seconds, setup.processor + masked.processor
+        yield Row(f"client, {label}{suffix}", "s", seconds, None, CLIENT_LIMIT)
+        yield Row("  of it keys, shares and checks", "s", setup.seconds)
+        yield Row("  of it quantising and masking", "s", masked.seconds)
+        yield Row("  processor time", "s", processor)
         yield Row("  peak memory beside its vector", "MB", measure_peak(run))
 
 
@@ -174,18 +185,21 @@ def show_aggregator(label: str, aggregate: Any, repeats: int) -> Iterator[Row]:
     """Yield the aggregator's seconds and memory by number of threads."""
     for threads, suffix in THREADS.items():
         run = partial(aggregate, threads=threads)
-        yield Row(f"aggregator, {label}{suffix}", "s", measure(run, repeats), None, SERVER_LIMIT)
+        cost = measure(run, repeats)
+        yield Row(f"aggregator, {label}{suffix}", "s", cost.seconds, None, SERVER_LIMIT)
+        yield Row("  processor time", "s", cost.processor)
         yield Row("  peak memory beside the vector it reads", "MB", measure_peak(run))
 
 
-def measure(run: Any, repeats: int) -> float:
-    """Return the median of a few runs' seconds."""
-    seconds = []
+def measure(run: Any, repeats: int) -> Cost:
+    """Return the medians of a few runs."""
+    seconds, processor = [], []
     for _ in range(repeats):
-        begun = time.perf_counter()
+        begun, busy = time.perf_counter(), time.process_time()
         run()
         seconds.append(time.perf_counter() - begun)
-    return statistics.median(seconds)
+        processor.append(time.process_time() - busy)
+    return Cost(statistics.median(seconds), statistics.median(processor))
 
 
 def measure_peak(run: Any) -> float:
