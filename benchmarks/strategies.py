@@ -17,7 +17,7 @@ import itertools
 import json
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -106,40 +106,50 @@ def load_rows(seed: int) -> tuple[list[Dataset], Dataset]:
     return [train.select(p) for p in parts], load_mnist(MNIST, "test", first, first + TEST_ROWS)
 
 
+@dataclass
+class Run:
+    """One federation; `memories` are what its clients keep between rounds."""
+
+    policy: Policy
+    shares: Sequence[Dataset]
+    seed: int
+
+    def __post_init__(self) -> None:
+        """Prepare what stays the same in all rounds."""
+        self.trainer, self.strategy = get_trainer(self.policy.model), get_strategy(self.policy)
+        self.memories: list[NamedArrays] = [{} for _ in self.shares]
+        declared = [compute_weight(len(share), self.policy) for share in self.shares]
+        self.weights = compute_capped_weights(declared, self.policy.max_share_bps)
+
+    def step(self, state: State, number: int) -> State:
+        """Train, round, sum up; return the next state."""
+        sizes = get_update_schema(self.policy).sections
+        sums = {name: np.zeros(size, np.int64) for name, size in sizes}
+        for index, share in enumerate(self.shares):
+            seed = (self.seed * 1_000 + number) * AGENTS + index
+            memory = self.memories[index]
+            task = ClientTask(state, share, self.policy, self.trainer, seed, memory)
+            rng = np.random.default_rng(seed)
+            update = quantise_update(self.strategy.train(task), self.policy, rng)
+            self.memories[index] = self.strategy.keep(memory, update, self.policy)
+            for name, section in update.sections.items():
+                add_scaled(sums[name], section, self.weights[index])
+        return compute_next_state(state, Aggregate(sums, self.weights), self.policy)
+
+    def evaluate(self, state: State, test: Dataset) -> float:
+        """Return a state's accuracy."""
+        vector = to_float(state.sections["params"])
+        return self.trainer.evaluate(unflatten(vector, self.policy.model.layers), test).accuracy
+
+
 def run_cell(setting: Setting, seed: int) -> list[float]:
     """Return the accuracy after each round."""
     policy, (shares, test) = build_policy(setting, seed), load_rows(seed)
-    trainer, state = get_trainer(policy.model), compute_initial_state(policy)
-    declared = [compute_weight(len(share), policy) for share in shares]
-    weights = compute_capped_weights(declared, policy.max_share_bps)
-    memories: list[NamedArrays] = [{} for _ in shares]
-    curve = []
+    run, state, curve = Run(policy, shares, seed), compute_initial_state(policy), []
     for number in range(ROUNDS):
-        state = run_round(state, policy, shares, weights, memories, (seed, number))
-        arrays = unflatten(to_float(state.sections["params"]), policy.model.layers)
-        curve.append(trainer.evaluate(arrays, test).accuracy)
+        state = run.step(state, number)
+        curve.append(run.evaluate(state, test))
     return curve
-
-
-def run_round(
-    state: State,
-    policy: Policy,
-    shares: Sequence[Dataset],
-    weights: tuple[int, ...],
-    memories: list[NamedArrays],
-    moment: tuple[int, int],
-) -> State:
-    """Train, round and sum up once; `memories` get what the clients keep."""
-    strategy, trainer = get_strategy(policy), get_trainer(policy.model)
-    sums = {name: np.zeros(size, np.int64) for name, size in get_update_schema(policy).sections}
-    for index, share in enumerate(shares):
-        seed = (moment[0] * 1_000 + moment[1]) * AGENTS + index
-        task = ClientTask(state, share, policy, trainer, seed, memories[index])
-        update = quantise_update(strategy.train(task), policy, np.random.default_rng(seed))
-        memories[index] = strategy.keep(memories[index], update, policy)
-        for name, section in update.sections.items():
-            add_scaled(sums[name], section, weights[index])
-    return compute_next_state(state, Aggregate(sums, weights), policy)
 
 
 def count_rounds(curve: Sequence[float]) -> int:
