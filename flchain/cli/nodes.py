@@ -17,7 +17,7 @@ from flchain.cli.passwords import load_signer, require_vrf_secret
 from flchain.cli.session import Session, open_session
 from flchain.config import Settings
 from flchain.protocol.errors import ConfigError, FlchainError
-from flchain.protocol.types import Phase, Role, Seconds
+from flchain.protocol.types import Phase, Role, RoundId, Seconds
 from flchain.roles.context import Context, Notice
 from flchain.roles.daemon import Role as RunningRole
 from flchain.roles.daemon import run_role
@@ -25,6 +25,7 @@ from flchain.roles.journal import DiskJournal
 from flchain.roles.observation import Observation, Watch
 from flchain.roles.orchestrator import Orchestrator
 from flchain.roles.payouts import claim_rewards
+from flchain.roles.spending import read_spending
 from flchain.roles.terms import Floors, Terms, load_terms, verify_floors
 from flchain.roles.upkeep import Upkeep, is_over
 
@@ -61,6 +62,14 @@ class Node:
         """Whether this validator has accepted the task."""
         ledger, task_id = self.context.ledger, self.context.task_id
         return ledger.get_member(task_id, self.context.signer.address).has_endorsed
+
+    def has_spent(self, number: RoundId) -> bool:
+        """Return whether the task's privacy budget is spent, after saying so."""
+        spending = read_spending(self.context.ledger, self.context.task_id, self.terms.task)
+        if spending.is_over:
+            values = {"rounds": float(spending.spent)}
+            self.context.notify("privacy-budget-spent", number, 0.0, values=values)
+        return spending.is_over
 
     def build_upkeep(self, patience: Seconds) -> Upkeep:
         """Return the upkeep that this member does."""
@@ -207,7 +216,7 @@ def claim_all(context: Context, watch: Watch, idle: Callable[[], None]) -> None:
 
 
 def _build_until(node: Node) -> Callable[[Observation], bool]:
-    """Return the test for the end: the last round is over, or the task closed."""
+    """Return the test for the end: the last round is over, the task closed or its budget spent."""
     last = node.terms.task.max_rounds
     rounds = last if node.options.rounds is None else min(node.options.rounds, last)
     ledger, task_id = node.context.ledger, node.context.task_id
@@ -215,8 +224,9 @@ def _build_until(node: Node) -> Callable[[Observation], bool]:
     def until(seen: Observation) -> bool:
         if is_over(seen, rounds):
             return True
-        is_between = seen.phase in (Phase.NONE, Phase.ENDED)
-        return is_between and ledger.get_task_status(task_id).is_closed
+        if seen.phase not in (Phase.NONE, Phase.ENDED):
+            return False
+        return ledger.get_task_status(task_id).is_closed or node.has_spent(seen.round.round)
 
     return until
 

@@ -1,6 +1,7 @@
 """What a demo runs: from options and what is installed to a scenario."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.util import find_spec
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from flchain.chain.anvil import find_anvil
 from flchain.cli.objects import load_task
+from flchain.cli.rules import Load, Noise, load_ruled
 from flchain.cli.sources import PLANS, find_mnist, load_rows, split_evenly, split_shares
 from flchain.cli.summary import Outline
 from flchain.config import Settings
@@ -45,6 +47,10 @@ class Choice:
     attackers: int = 0
     task: str | None = None
     is_batched: bool = False
+    compression: str = "none"
+    privacy: str | None = None
+    noise_multiplier: float | None = None
+    epsilon: float | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,8 @@ def choose(choice: Choice, settings: Settings, command: str) -> tuple[Outline, l
         byzantine=choice.attackers if choice.byzantine is None else choice.byzantine,
         attack=choice.attack,
         attackers=choice.attackers,
+        compression=choice.compression,
+        noise=Noise(choice.privacy, choice.noise_multiplier, choice.epsilon),
     )
     return outline, missing
 
@@ -119,19 +127,23 @@ def _build_plan(outline: Outline, settings: Settings) -> Plan:
 
 def build_policy(outline: Outline) -> Policy:
     """Return the data set's preset with the seed, the strategy and the numbers of this run."""
-    preset = load_preset(outline.dataset)
-    return load_preset(outline.dataset, _build_overrides(outline, preset))
+    load = partial(load_preset, outline.dataset)
+    return _load_policy(outline, load)
+
+
+def _load_policy(outline: Outline, load: Load) -> Policy:
+    overrides = _build_overrides(outline, load({}))
+    return load_ruled(load, overrides, outline.compression, outline.noise, outline.rounds)
 
 
 def _build_task_plan(outline: Outline, settings: Settings) -> Plan:
     """Plan a task of the user's own: validators hold a fifth of its training rows."""
     task = load_task(outline.dataset)
-    preset = task.build_policy({})
     rng = np.random.default_rng(outline.seed)
     order = rng.permutation(len(task.train))
     held, rows = np.sort(order[: len(order) // 5]), np.sort(order[len(order) // 5 :])
     scenario = Scenario(
-        policy=task.build_policy(_build_overrides(outline, preset)),
+        policy=_load_policy(outline, task.build_policy),
         preset=_build_preset(outline),
         rounds=outline.rounds,
         shares=tuple(map(task.prepare_rows, _split_task(task, rows, outline))),

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from flchain.cli.draws import Holding, list_proofs
+from flchain.cli.rules import NO_NOISE, Noise
 from flchain.cli.tally import PhaseClock, Tally
 from flchain.learning.evaluation import Evaluation
 from flchain.protocol.events import ModelPublished
@@ -36,6 +37,8 @@ class Outline:
     byzantine: int = 0
     attack: str = ""
     attackers: int = 0
+    compression: str = "none"
+    noise: Noise = NO_NOISE
 
 
 @dataclass(frozen=True)
