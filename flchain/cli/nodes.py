@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -30,9 +31,11 @@ from flchain.roles.terms import Floors, Terms, load_terms, verify_floors
 from flchain.roles.upkeep import Upkeep, is_over
 
 if TYPE_CHECKING:
+    from flchain.learning.attacks import Attack
     from flchain.learning.data import Dataset
     from flchain.learning.training import Trainer
     from flchain.roles.drawing import Drawing
+    from flchain.roles.production import Produce
 
 PATIENCE = Seconds(20)
 """How long a member waits before it does the orchestrator's work."""
@@ -86,19 +89,37 @@ def run_agent(
     seed: int,
     min_survivors: int,
     architectures: tuple[str, ...],
+    attack: str | None = None,
     **options: Any,
 ) -> None:
     """Run an agent until the task's last round, then claim."""
     from flchain.cli.sources import verify_rows  # noqa: PLC0415 - not for orchestrators
+    from flchain.learning.attacks import get_attack  # noqa: PLC0415
     from flchain.roles.agent import Agent  # noqa: PLC0415
 
+    chosen = None if attack is None else get_attack(attack)
     rows = _load_data(settings, data, share, alpha, seed)
     with open_node(settings, "agent", Role.AGENT, NodeOptions(**options)) as node:
         verify_floors(node.terms, Floors(min_survivors, architectures))
         trainer, rows = _build_trainer(node.terms, model, rows)
         verify_rows(rows, trainer, node.terms.policy)
-        upkeep = node.build_upkeep(PATIENCE)
-        run_node(node, Agent(node.context, node.terms, trainer, rows, upkeep))
+        role = Agent(node.context, node.terms, trainer, rows, node.build_upkeep(PATIENCE))
+        if chosen is not None:
+            role.produce = build_attacker(node, chosen, rows)
+        run_node(node, role)
+
+
+def build_attacker(node: Node, attack: "Attack", rows: "Dataset") -> "Produce":
+    """Return what makes a malicious agent's updates, after saying so loudly."""
+    from flchain.roles.collusion import Collusion  # noqa: PLC0415
+
+    click.echo(
+        f"WARNING: {node.context.signer.address} is MALICIOUS: it sends what the attack "
+        f"{attack.name!r} makes, to harm task {node.context.task_id} on chain "
+        f"{node.context.ledger.chain_id}. Only for federations that are all your own.",
+        err=True,
+    )
+    return partial(Collusion(attack, (rows,)).produce, 0)
 
 
 def run_validator(

@@ -16,7 +16,8 @@ Load = Callable[[Mapping[str, object]], Policy]
 
 MECHANISM = "skellam"
 """Noise that also adds up under masks."""
-CLIP = 0.1
+CLIPS = {1: 1.0, 2: 0.1}
+"""Of an update, by the norm that is clipped."""
 DELTA_INVERSE = 100_000
 MOST_EPSILON = 10_000.0
 MOST_CLIP = 256
@@ -69,10 +70,10 @@ def _build_noise(preset: Policy, noise: Noise, epsilon: float) -> dict[str, obje
     """Return the privacy table, and bounds of updates that leave the noise as it is."""
     if not epsilon:
         return {"privacy": {"mechanism": "none"}}
-    mechanism = noise.mechanism or MECHANISM
-    multiplier = 1.0 if noise.multiplier is None else noise.multiplier
-    deviation = MECHANISMS[mechanism].compute_deviation(multiplier * CLIP)
-    length = math.hypot(CLIP, deviation * math.sqrt(preset.model.parameters))
+    mechanism = MECHANISMS[noise.mechanism or MECHANISM]
+    multiplier, own = 1.0 if noise.multiplier is None else noise.multiplier, CLIPS[mechanism.norm]
+    deviation = mechanism.compute_deviation(multiplier * own)
+    length = math.hypot(own, deviation * math.sqrt(preset.model.parameters))
     unit = 1 << preset.update.shift
     bound = max(preset.update.coordinate_bound / unit, _TAIL * _MARGIN * deviation)
     clip = max(preset.update.clip / unit, _MARGIN * length)
@@ -83,8 +84,8 @@ def _build_noise(preset: Policy, noise: Noise, epsilon: float) -> dict[str, obje
         )
     return {
         "privacy": {
-            "mechanism": mechanism,
-            "clip": _write(CLIP),
+            "mechanism": mechanism.name,
+            "clip": _write(own),
             "noise_multiplier": _write(multiplier),
             "delta_inverse": DELTA_INVERSE,
             "epsilon": _write(epsilon),
