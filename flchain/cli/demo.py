@@ -1,7 +1,9 @@
 """`flchain demo` and `flchain simulate`: a whole federation on one machine."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +32,7 @@ from flchain.cli.runs import (
     write_json,
 )
 from flchain.config import Settings
+from flchain.protocol.errors import ConfigError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -129,12 +132,14 @@ def demo(settings: Settings, *, processes: bool, memory: bool, **options: Any) -
 @click.option(
     "--batched", "is_batched", is_flag=True, help="Train all agents at once; small dense models."
 )
+@click.option("--ray", "is_ray", is_flag=True, help="Train the agents on Ray's processors.")
 @with_settings("mnist")
 def simulate(settings: Settings, **options: Any) -> None:
     """Run a whole federation in memory, chain and store included.
 
     With --attack some agents are malicious; --aggregator names the rule that is to withstand
-    them, such as median, or nnm/trimmed-mean.
+    them, such as median, or nnm/trimmed-mean. With --ray the agents train in other processes, or
+    on the cluster that RAY_ADDRESS names.
     """
     run_demo(settings, "simulate", ledger="memory", is_multiprocess=False, **options)
 
@@ -146,6 +151,7 @@ def run_demo(
     ledger: str | None,
     is_multiprocess: bool,
     summary: Path | None,
+    is_ray: bool = False,
     **options: Any,
 ) -> None:
     """Choose, run and show a federation; write its summary."""
@@ -168,7 +174,8 @@ def run_demo(
         click.echo(f"note: {explain_budget(plan.scenario.policy)}")
     run = create_run(settings.data_dir, time.strftime("%Y%m%d-%H%M%S", time.gmtime()))
     try:
-        document = _play(plan, run, console)
+        with _place(plan, is_ray=is_ray) as placed:
+            document = _play(placed, run, console)
     except (KeyboardInterrupt, Terminated):
         _say_what_is_left(settings, run)
         raise
@@ -178,6 +185,20 @@ def run_demo(
     if summary is not None:
         write_json(summary, document)
     print_summary(console, document, _list_hints(settings, run))
+
+
+@contextmanager
+def _place(plan: "Plan", *, is_ray: bool) -> Iterator["Plan"]:
+    """Yield the plan with the processes in which agents train. Raises ConfigError."""
+    if not is_ray:
+        yield plan
+        return
+    from flchain.cli.ray_pool import open_ray  # noqa: PLC0415 - seconds, and optional
+
+    if plan.scenario.is_batched:
+        raise ConfigError("agents are trained together or on Ray: leave out --batched or --ray")
+    with open_ray() as pool:
+        yield replace(plan, scenario=replace(plan.scenario, pool=pool))
 
 
 def _play(plan: "Plan", run: Run, console: "Console") -> dict[str, Any]:
