@@ -50,6 +50,14 @@ _STRATEGIES = (
     "fedadagrad",
     "mimelite",
 )
+_METHODS = (
+    "participation",
+    "cosine",
+    "leave-one-out",
+    "shapley",
+    "probe-accuracy",
+    "mutual-information",
+)
 _MECHANISMS = ("gaussian", "laplace", "skellam")
 _DATASETS = ("mnist", "digits")
 
@@ -128,6 +136,13 @@ def demo(settings: Settings, *, processes: bool, memory: bool, **options: Any) -
 @click.option("--byzantine", type=ATTACKERS, help="Bad updates to withstand; default: attackers.")
 @click.option("--attack", default="", metavar="NAME", help="What the attackers do.")
 @click.option("--attackers", type=ATTACKERS, default=0, help="How many of the agents attack.")
+@click.option(
+    "--contribution",
+    type=click.Choice(_METHODS),
+    default=_METHODS[0],
+    show_default=True,
+    help="What rewards, and an aggregator scores/..., go by.",
+)
 @click.option("--task", metavar="MODULE:OBJECT", help="Your own model and data, in Python.")
 @click.option(
     "--batched", "is_batched", is_flag=True, help="Train all agents at once; small dense models."

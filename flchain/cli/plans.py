@@ -19,6 +19,7 @@ from flchain.learning.data import Dataset, partition_sites
 from flchain.learning.presets import load_preset
 from flchain.learning.strategies import DEFAULTS
 from flchain.learning.task import LearningTask
+from flchain.protocol.contribution import METHODS
 from flchain.protocol.errors import ConfigError
 from flchain.protocol.params import LOCAL, Preset
 from flchain.protocol.policy import Policy
@@ -47,6 +48,7 @@ class Choice:
     attackers: int = 0
     task: str | None = None
     is_batched: bool = False
+    contribution: str = METHODS[0]
     compression: str = "none"
     privacy: str | None = None
     noise_multiplier: float | None = None
@@ -95,6 +97,7 @@ def choose(choice: Choice, settings: Settings, command: str) -> tuple[Outline, l
         byzantine=choice.attackers if choice.byzantine is None else choice.byzantine,
         attack=choice.attack,
         attackers=choice.attackers,
+        contribution=choice.contribution,
         compression=choice.compression,
         noise=Noise(choice.privacy, choice.noise_multiplier, choice.epsilon),
     )
@@ -183,6 +186,8 @@ def _build_overrides(outline: Outline, preset: Policy) -> dict[str, object]:
         overrides["max_share_bps"] = 10_000
     parameters = DEFAULTS[outline.strategy]
     overrides["strategy"] = {"name": outline.strategy, "parameters": parameters}
+    if outline.contribution != METHODS[0]:
+        overrides["rewards.contribution"] = outline.contribution
     if outline.aggregator != MEAN:
         overrides |= _choose_aggregator(outline, preset.min_agents)
     return overrides

@@ -37,6 +37,7 @@ class Outline:
     byzantine: int = 0
     attack: str = ""
     attackers: int = 0
+    contribution: str = "participation"
     compression: str = "none"
     noise: Noise = NO_NOISE
 

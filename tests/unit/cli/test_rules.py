@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 
+from flchain.cli import demo
 from flchain.cli.plans import Choice, build_plan, choose
 from flchain.cli.rules import Noise, load_ruled
 from flchain.config import Settings
@@ -12,6 +13,8 @@ from flchain.learning.budgets import compute_privacy_rounds, compute_spent_epsil
 from flchain.learning.compression import SCHEMES, check_compression
 from flchain.learning.presets import load_preset
 from flchain.learning.privacy import MECHANISMS, check_privacy
+from flchain.learning.strategies import STRATEGIES
+from flchain.protocol.contribution import METHODS
 from flchain.protocol.errors import ConfigError
 from flchain.protocol.policy import NO_COMPRESSION
 
@@ -105,3 +108,27 @@ def test_plan__options__reach_the_policy_and_the_summary(tmp_path):
     outline, _ = choose(plain, Settings(tmp_path), "simulate")
     policy = build_plan(outline, Settings(tmp_path)).scenario.policy
     assert (policy.compression, policy.privacy.mechanism) == (NO_COMPRESSION, "none")
+
+
+def test_options__names_that_are_listed__are_those_that_exist():
+    assert demo._METHODS == METHODS
+    assert demo._MECHANISMS == tuple(sorted(MECHANISMS))
+    assert set(demo._STRATEGIES) == set(STRATEGIES)
+
+
+def test_plan__rule_that_goes_by_scores__has_them_measured(tmp_path):
+    choice = Choice(
+        *(6, 3, ROUNDS, 7, 0.5, "fedavg"),
+        dataset="digits",
+        ledger="memory",
+        aggregator="scores/mean",
+        byzantine=2,
+        contribution="probe-accuracy",
+    )
+    outline, _ = choose(choice, Settings(tmp_path), "simulate")
+    policy = build_plan(outline, Settings(tmp_path)).scenario.policy
+    assert policy.rewards.contribution == "probe-accuracy"
+    assert policy.aggregator.get("min_clients") == 4
+    outline, _ = choose(replace(choice, contribution="participation"), Settings(tmp_path), "s")
+    with pytest.raises(ConfigError, match=r"add rewards\.contribution"):
+        build_plan(outline, Settings(tmp_path))
