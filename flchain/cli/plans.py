@@ -1,6 +1,7 @@
 """What a demo runs: from options and what is installed to a scenario."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.util import find_spec
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from flchain.chain.anvil import find_anvil
 from flchain.cli.objects import load_task
+from flchain.cli.rules import Load, Noise, load_ruled
 from flchain.cli.sources import PLANS, find_mnist, load_rows, split_evenly, split_shares
 from flchain.cli.summary import Outline
 from flchain.config import Settings
@@ -17,6 +19,7 @@ from flchain.learning.data import Dataset, partition_sites
 from flchain.learning.presets import load_preset
 from flchain.learning.strategies import DEFAULTS
 from flchain.learning.task import LearningTask
+from flchain.protocol.contribution import METHODS
 from flchain.protocol.errors import ConfigError
 from flchain.protocol.params import LOCAL, MaskingSchedule, Preset
 from flchain.protocol.policy import SECURE, Policy
@@ -61,6 +64,11 @@ class Choice:
     is_batched: bool = False
     mode: str | None = None
     kill: int = 0
+    contribution: str = METHODS[0]
+    compression: str = "none"
+    privacy: str | None = None
+    noise_multiplier: float | None = None
+    epsilon: float | None = None
 
 
 @dataclass(frozen=True)
@@ -107,6 +115,9 @@ def choose(choice: Choice, settings: Settings, command: str) -> tuple[Outline, l
         attackers=choice.attackers,
         mode=_choose_mode(choice, command, missing),
         killed=choice.kill,
+        contribution=choice.contribution,
+        compression=choice.compression,
+        noise=Noise(choice.privacy, choice.noise_multiplier, choice.epsilon),
     )
     return outline, missing
 
@@ -162,19 +173,23 @@ def _build_plan(outline: Outline, settings: Settings) -> Plan:
 
 def build_policy(outline: Outline) -> Policy:
     """Return the data set's preset with the seed, the strategy and the numbers of this run."""
-    preset = load_preset(outline.dataset)
-    return load_preset(outline.dataset, _build_overrides(outline, preset))
+    load = partial(load_preset, outline.dataset)
+    return _load_policy(outline, load)
+
+
+def _load_policy(outline: Outline, load: Load) -> Policy:
+    overrides = _build_overrides(outline, load({}))
+    return load_ruled(load, overrides, outline.compression, outline.noise, outline.rounds)
 
 
 def _build_task_plan(outline: Outline, settings: Settings) -> Plan:
     """Plan a task of the user's own: validators hold a fifth of its training rows."""
     task = load_task(outline.dataset)
-    preset = task.build_policy({})
     rng = np.random.default_rng(outline.seed)
     order = rng.permutation(len(task.train))
     held, rows = np.sort(order[: len(order) // 5]), np.sort(order[len(order) // 5 :])
     scenario = Scenario(
-        policy=task.build_policy(_build_overrides(outline, preset)),
+        policy=_load_policy(outline, task.build_policy),
         preset=_build_preset(outline),
         rounds=outline.rounds,
         shares=tuple(map(task.prepare_rows, _split_task(task, rows, outline))),
@@ -217,6 +232,8 @@ def _build_overrides(outline: Outline, preset: Policy) -> dict[str, object]:
         overrides["max_share_bps"] = 10_000
     parameters = DEFAULTS[outline.strategy]
     overrides["strategy"] = {"name": outline.strategy, "parameters": parameters}
+    if outline.contribution != METHODS[0]:
+        overrides["rewards.contribution"] = outline.contribution
     if outline.aggregator != MEAN:
         overrides |= _choose_aggregator(outline, preset.min_agents)
     return overrides

@@ -13,7 +13,7 @@ from flchain.protocol.calls import OpenRound, OpenSeats, Propose, Settle, StartS
 from flchain.protocol.errors import ProtocolError
 from flchain.protocol.params import ETHER
 from flchain.protocol.records import Draw, TaskStatus
-from flchain.protocol.reverts import NoBlockHash
+from flchain.protocol.reverts import NoBlockHash, PrivacyBudgetSpent
 from flchain.protocol.types import (
     Outcome,
     Phase,
@@ -54,6 +54,8 @@ class Upkeep:
     """The newest round in which it could not bond."""
     _later: Timestamp = _NOW
     """When to try again to execute a round whose releases did not suffice here."""
+    _is_spent: bool = False
+    """Whether the contract has said that the privacy budget is."""
 
     def tick(self, seen: Observation) -> bool:
         """Do what is due; return whether something was done."""
@@ -99,10 +101,20 @@ class Upkeep:
     def _open(self, seen: Observation) -> bool:
         status = self.context.ledger.get_task_status(self.context.task_id)
         number = RoundId(seen.round.round + 1)
-        if not self._may_open(seen, status, number):
+        if self._is_spent or not self._may_open(seen, status, number):
             return False
-        self.context.send(OpenRound(self.context.task_id), number)
+        try:
+            self.context.send(OpenRound(self.context.task_id), number)
+        except PrivacyBudgetSpent as error:
+            self._note_spent(error, number)
+            return False
         return True
+
+    def _note_spent(self, error: PrivacyBudgetSpent, number: RoundId) -> None:
+        """Report, once, that no round will open again: nothing refills a budget."""
+        self._is_spent = True
+        values = {"rounds": float(error.privacy_rounds)}
+        self.context.notify("privacy-budget-spent", number, 0.0, values=values)
 
     def _may_open(self, seen: Observation, status: TaskStatus, number: RoundId) -> bool:
         wanted = self.terms.task.max_rounds if self.rounds is None else self.rounds

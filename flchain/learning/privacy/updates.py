@@ -24,7 +24,7 @@ from flchain.learning.privacy.curves import (
     build_laplace_curve,
     build_skellam_curve,
 )
-from flchain.learning.privacy.mechanisms import MECHANISMS, Mechanism
+from flchain.learning.privacy.mechanisms import MECHANISMS
 from flchain.learning.quantisation import quantise
 from flchain.protocol.errors import ConfigError
 from flchain.protocol.policy import MICROS, Policy, PrivacySpec
@@ -81,7 +81,7 @@ def check_privacy(policy: Policy, sections: int) -> None:
             "policy: privacy.clip is lost in rounding; raise it, or update.shift by lowering "
             "max_agents, update.w_max or update.coordinate_bound"
         )
-    deviation = _compute_deviation(privacy, mechanism)
+    deviation = mechanism.compute_deviation(_compute_scale(privacy))
     if deviation * _TAIL > update.coordinate_bound:
         raise ConfigError(
             f"policy: update.coordinate_bound would cut the noise, whose deviation is "
@@ -179,7 +179,3 @@ def _privatise(
 
 def _compute_scale(privacy: PrivacySpec) -> float:
     return privacy.noise_micros * privacy.clip / MICROS
-
-
-def _compute_deviation(privacy: PrivacySpec, mechanism: Mechanism) -> float:
-    return _compute_scale(privacy) * (math.sqrt(2) if mechanism.norm == 1 else 1.0)
