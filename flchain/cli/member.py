@@ -123,6 +123,12 @@ Sources:
 @_data_options
 @_node_options
 @_floor_options
+@click.option(
+    "--relayed",
+    "is_relayed",
+    is_flag=True,
+    help="Secure mode: let the orchestrator send your records, and send one only if it does not.",
+)
 @with_settings(*_COMMON, "mnist")
 def run_agent(settings: Settings, **options: Any) -> None:
     """Train on own data in every round until the task's last."""

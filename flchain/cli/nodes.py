@@ -77,6 +77,7 @@ def run_agent(
     seed: int,
     min_survivors: int,
     architectures: tuple[str, ...],
+    is_relayed: bool = False,
     **options: Any,
 ) -> None:
     """Run an agent until the task's last round, then claim."""
@@ -89,7 +90,8 @@ def run_agent(
         trainer, rows = _build_trainer(node.terms, model, rows)
         verify_rows(rows, trainer, node.terms.policy)
         upkeep = node.build_upkeep(PATIENCE)
-        run_node(node, Agent(node.context, node.terms, trainer, rows, upkeep))
+        agent = Agent(node.context, node.terms, trainer, rows, upkeep, is_relayed=is_relayed)
+        run_node(node, agent)
 
 
 def run_validator(
