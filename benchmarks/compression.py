@@ -265,7 +265,7 @@ def run_cell(name: str, split: str, seed: int, rounds: int) -> dict[str, float]:
         if is_even
         else partition_dirichlet(train.labels, AGENTS, 0.5, rng)
     )
-    policy = load_preset("mnist", {"seed": f"{seed:064x}"})
+    policy = load_preset("mnist", {"mode": "plain", "seed": f"{seed:064x}"})
     rule = SCHEMES.get(name, NO_COMPRESSION)
     run = Run(replace(policy, compression=rule), [train.select(p) for p in parts], test, seed)
     if name in MASKED:

@@ -104,7 +104,7 @@ def build_scenario(method: str, split: str, seed: int, rounds: int) -> Scenario:
     overrides = {"seed": f"{seed:064x}", "max_share_bps": 10_000}
     if method != METHODS[0]:
         overrides["rewards.contribution"] = method
-    policy = load_preset("digits", overrides | {"training.local_epochs": 2})
+    policy = load_preset("digits", overrides | {"mode": "plain", "training.local_epochs": 2})
     rng = np.random.default_rng(seed)
     order = rng.permutation(1_797)
     data = load_digits().select(order)

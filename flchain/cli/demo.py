@@ -67,6 +67,11 @@ def federation_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Dirichlet skew of the data.",
         ),
         click.option("--strategy", type=click.Choice(_STRATEGIES), default="fedavg"),
+        click.option(
+            "--mode",
+            type=click.Choice(("secure", "plain")),
+            help="Masked updates, or plain ones. Default: secure in a demo, plain in a simulation.",
+        ),
         click.option("--summary", type=click.Path(path_type=Path), help="JSON file to write too."),
     ):
         command = option(command)
@@ -77,6 +82,7 @@ def federation_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @federation_options
 @click.option("--processes", is_flag=True, help="Each role in a process of its own.")
 @click.option("--memory", is_flag=True, help="A ledger in memory instead of Anvil.")
+@click.option("--kill", type=ATTACKERS, default=0, help="Agents to kill in the middle of the run.")
 @with_settings("devnet", "mnist")
 def demo(settings: Settings, *, processes: bool, memory: bool, **options: Any) -> None:
     """Run a whole federation on real data and show what it did.

@@ -43,6 +43,7 @@ def _add(name: str, text: str, reader: str) -> None:
 _add("agents", "Registered identities, their stake and their place in the task.", "list_agents")
 _add("rounds", "Rounds with their outcome.", "list_rounds")
 _add("updates", "Updates with their digest and CID.", "list_updates")
+_add("records", "Records of masked rounds, by phase and agent.", "list_records")
 _add("votes", "Votes of validators.", "list_votes")
 _add("seats", "Who was drawn: proofs by score, the lowest sit.", "list_seats")
 _add("rewards", "Rewards that were published and claimed.", "list_rewards")

@@ -17,7 +17,7 @@ from flchain.cli.passwords import load_signer, require_vrf_secret
 from flchain.cli.session import Session, open_session
 from flchain.config import Settings
 from flchain.protocol.errors import ConfigError, FlchainError
-from flchain.protocol.types import Phase, Role, Seconds
+from flchain.protocol.types import Address, Phase, Role, Seconds
 from flchain.roles.context import Context, Notice
 from flchain.roles.daemon import Role as RunningRole
 from flchain.roles.daemon import run_role
@@ -77,6 +77,8 @@ def run_agent(
     seed: int,
     min_survivors: int,
     architectures: tuple[str, ...],
+    trusted: tuple[Address, ...],
+    min_trusted: int | None,
     is_relayed: bool = False,
     **options: Any,
 ) -> None:
@@ -85,12 +87,16 @@ def run_agent(
     from flchain.roles.agent import Agent  # noqa: PLC0415
 
     rows = _load_data(settings, data, share, alpha, seed)
+    least = len(trusted) if min_trusted is None else min_trusted
+    floors = Floors(min_survivors, architectures, frozenset(trusted), least)
     with open_node(settings, "agent", Role.AGENT, NodeOptions(**options)) as node:
-        verify_floors(node.terms, Floors(min_survivors, architectures))
+        verify_floors(node.terms, floors)
         trainer, rows = _build_trainer(node.terms, model, rows)
         verify_rows(rows, trainer, node.terms.policy)
         upkeep = node.build_upkeep(PATIENCE)
-        agent = Agent(node.context, node.terms, trainer, rows, upkeep, is_relayed=is_relayed)
+        agent = Agent(
+            node.context, node.terms, trainer, rows, upkeep, floors=floors, is_relayed=is_relayed
+        )
         run_node(node, agent)
 
 
@@ -239,7 +245,8 @@ def print_notice(notice: Notice) -> None:
     """Print one line about what the role did."""
     gas = f", {notice.gas:,} gas" if notice.gas else ""
     values = "".join(f", {name} {value:.4f}" for name, value in notice.values.items())
-    click.echo(f"round {notice.round}: {notice.action} {notice.seconds:.2f} s{gas}{values}")
+    why = f": {notice.detail}" if notice.detail else ""
+    click.echo(f"round {notice.round}: {notice.action} {notice.seconds:.2f} s{gas}{values}{why}")
 
 
 def print_json_notice(notice: Notice) -> None:

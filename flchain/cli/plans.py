@@ -18,12 +18,26 @@ from flchain.learning.presets import load_preset
 from flchain.learning.strategies import DEFAULTS
 from flchain.learning.task import LearningTask
 from flchain.protocol.errors import ConfigError
-from flchain.protocol.params import LOCAL, Preset
-from flchain.protocol.policy import Policy
+from flchain.protocol.params import LOCAL, MaskingSchedule, Preset
+from flchain.protocol.policy import SECURE, Policy
+from flchain.protocol.types import Seconds
 from flchain.roles.simulation import Scenario
 
 DEFAULT_SEED = 7
 MEAN = "weighted-mean"
+PLAIN = "plain"
+SUBMIT_WINDOW = Seconds(30)
+SHORT = MaskingSchedule(
+    finality_delay=Seconds(0),
+    forced_window=Seconds(1),
+    join_window=Seconds(10),
+    shares_window=Seconds(15),
+    check_window=Seconds(15),
+    unmask_window=Seconds(15),
+)
+"""Windows of a run in which agents are killed: the others wait for them until these end."""
+FEWEST_SECURE = 3
+"""Fewest agents among whom an update is hidden, none of them corrupt."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +59,8 @@ class Choice:
     attackers: int = 0
     task: str | None = None
     is_batched: bool = False
+    mode: str | None = None
+    kill: int = 0
 
 
 @dataclass(frozen=True)
@@ -89,8 +105,35 @@ def choose(choice: Choice, settings: Settings, command: str) -> tuple[Outline, l
         byzantine=choice.attackers if choice.byzantine is None else choice.byzantine,
         attack=choice.attack,
         attackers=choice.attackers,
+        mode=_choose_mode(choice, command, missing),
+        killed=choice.kill,
     )
     return outline, missing
+
+
+def _choose_mode(choice: Choice, command: str, missing: list[str]) -> str:
+    """Return the mode: what was asked for, else "secure" in a demo of enough agents."""
+    fewest = count_survivors(choice.agents)
+    if choice.mode == SECURE and choice.agents < FEWEST_SECURE:
+        raise ConfigError(
+            f"masks hide nothing among {choice.agents} agents: write --agents {FEWEST_SECURE} or "
+            "more, or --mode plain"
+        )
+    mode = choice.mode
+    if mode is None and command == "demo" and choice.agents < FEWEST_SECURE:
+        missing.append(f"{choice.agents} agents are too few to hide among: updates are plain")
+    if mode is None:
+        is_secure = command == "demo" and choice.agents >= FEWEST_SECURE
+        mode = SECURE if is_secure else PLAIN
+    spare = choice.agents - (fewest if mode == SECURE else 1)
+    if choice.kill > spare:
+        raise ConfigError(f"{choice.agents} agents can spare {spare}: lower --kill")
+    return mode
+
+
+def count_survivors(agents: int) -> int:
+    """Return how many of so many agents a round of secure mode needs: four of five."""
+    return max(FEWEST_SECURE, -(-4 * agents // 5))
 
 
 def build_plan(outline: Outline, settings: Settings, *, is_batched: bool = False) -> Plan:
@@ -163,9 +206,12 @@ def _split_task(
 
 def _build_overrides(outline: Outline, preset: Policy) -> dict[str, object]:
     """Return what this run writes over the preset."""
-    overrides: dict[str, object] = {"seed": f"{outline.seed:064x}"}
+    overrides: dict[str, object] = {"seed": f"{outline.seed:064x}", "mode": outline.mode}
     if outline.agents > preset.max_agents:
         overrides["max_agents"] = outline.agents
+    if outline.mode == SECURE:
+        fewest = count_survivors(outline.agents)
+        overrides |= {"min_agents": fewest, "min_survivors": fewest}
     if outline.agents < preset.min_agents:
         overrides |= {"min_agents": outline.agents, "min_survivors": outline.agents}
         overrides["max_share_bps"] = 10_000
@@ -198,6 +244,8 @@ def _choose_aggregator(outline: Outline, min_agents: int) -> dict[str, object]:
 def _build_preset(outline: Outline) -> Preset:
     schedule = LOCAL.schedule
     enough = min(schedule.min_validators, outline.validators)
+    if outline.killed:
+        schedule = replace(schedule, submit_window=SUBMIT_WINDOW, masking=SHORT)
     return replace(LOCAL, schedule=replace(schedule, min_validators=enough))
 
 

@@ -90,6 +90,26 @@ def list_updates(session: Session, number: int | None) -> Rows:
     ]
 
 
+def list_records(session: Session, number: int | None) -> Rows:
+    """Return one row for each record of an agent in a masked round."""
+    past = _read_past(session)
+    return [
+        {
+            "round": int(past_round.opened.round),
+            "phase": phase.name,
+            "place": place,
+            "agent": past.holders[place],
+            "relayed": past_round.masked.is_relayed(phase, place),
+            "_digest": digest.hex(),
+            "cid": _find_cid(session, digest),
+        }
+        for past_round in _select(past, number)
+        if past_round.masked is not None
+        for phase, records in past_round.masked.records.items()
+        for place, digest in sorted(records.items())
+    ]
+
+
 def list_votes(session: Session, number: int | None) -> Rows:
     """Return one row for each vote."""
     return [

@@ -85,6 +85,15 @@ def verify_floors(terms: Terms, floors: Floors) -> None:
             f"task {terms.task_id} aggregates as few as {terms.task.min_survivors} updates, "
             f"you ask for at least {floors.min_survivors}"
         )
+    if floors.min_trusted > len(floors.trusted):
+        raise ConfigError(
+            f"you ask for {floors.min_trusted} trusted agents and name {len(floors.trusted)}: name "
+            "more with --trust, or lower --min-trusted"
+        )
+    if floors.min_trusted and not terms.policy.is_secure:
+        raise ConfigError(
+            f"task {terms.task_id} hides no update in a sum: leave out --trust, or keep away"
+        )
     architecture = terms.policy.model.architecture
     if floors.architectures and architecture not in floors.architectures:
         raise ConfigError(f"task {terms.task_id} trains {architecture}, which you do not allow")

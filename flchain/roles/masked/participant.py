@@ -41,7 +41,6 @@ from flchain.roles.terms import Floors, Terms, count_trusted
 WAIT_FOR_KEYS = 0.5
 """Part of the SHARES window to wait for missing keys before dealing without them."""
 _NO_ROUND = RoundId(0)
-_MASKED = (Phase.JOIN, Phase.SHARES, Phase.CHECK, Phase.SUBMIT, Phase.ATTEST, Phase.UNMASK)
 
 
 @dataclass
@@ -67,11 +66,8 @@ class Participant:
 
     def tick(self, seen: Observation) -> bool:
         """Do what is due; return whether something was done."""
-        if not _is_masked(seen):
+        if seen.round.outcome is not Outcome.NONE or seen.masked.phase is Phase.ENDED:
             self._wipe(seen)
-            return False
-        if seen.phase not in _MASKED:
-            # A window is over and waits for `settle`.
             return False
         is_open = seen.now >= seen.masked.opens_at and seen.masked.anchor != ZERO_DIGEST
         if not is_open or self._out == seen.round.round:
@@ -299,12 +295,6 @@ class Participant:
     @property
     def _account(self) -> Address:
         return self.context.signer.address
-
-
-def _is_masked(seen: Observation) -> bool:
-    """Return whether the newest round is live and in its masked part."""
-    is_live = seen.round.outcome is Outcome.NONE and seen.masked.round == seen.round.round
-    return is_live and seen.masked.phase in _MASKED
 
 
 _ENTITLING = {

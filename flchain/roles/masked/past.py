@@ -17,8 +17,8 @@ from flchain.protocol.events import (
     RecordVoided,
     UpdateSubmitted,
 )
-from flchain.protocol.records import SignedRecord
-from flchain.protocol.types import ZERO_DIGEST, Address, Digest, Phase
+from flchain.protocol.records import SignedRecord, Task
+from flchain.protocol.types import ZERO_DIGEST, Address, Digest, Phase, Seconds
 
 ATTESTED = {Phase.CHECK: Phase.SHARES, Phase.ATTEST: Phase.SUBMIT}
 """Whose blobs the validators attest in a phase."""
@@ -58,6 +58,10 @@ class MaskedPast:
         """Return the digests in force of a phase, by place."""
         return self.records.get(phase, {})
 
+    def is_relayed(self, phase: Phase, place: int) -> bool:
+        """Return whether the digest in force at a place came with a batch."""
+        return place in self.get_records(phase).keys() - self.get_posted(phase)
+
     def get_set(self, phase: Phase) -> frozenset[int]:
         """Return the places with a record, in CHECK and ATTEST those that a majority attested."""
         if phase not in ATTESTED:
@@ -75,6 +79,22 @@ class MaskedPast:
     def get_posted(self, phase: Phase) -> frozenset[int]:
         """Return the places with a direct record."""
         return self.posted.get(phase, frozenset())
+
+    def compute_waited(self, task: Task, members: int) -> Seconds:
+        """Return the sum of the windows of agents' phases that ran out before all had acted."""
+        expected = {
+            Phase.JOIN: (task.join_window, members),
+            Phase.SHARES: (task.shares_window, len(self.get_set(Phase.JOIN))),
+            Phase.SUBMIT: (task.submit_window, len(self.get_set(Phase.CHECK))),
+            Phase.UNMASK: (task.unmask_window, len(self.get_set(Phase.CHECK))),
+        }
+        return Seconds(
+            sum(
+                window
+                for phase, (window, count) in expected.items()
+                if self.has_closed(phase) and len(self.get_records(phase)) < count
+            )
+        )
 
     def has_closed(self, phase: Phase) -> bool:
         """Return whether a phase has decided its set."""

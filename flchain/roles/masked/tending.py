@@ -134,9 +134,7 @@ def is_voidable(seen: Observation, entry: Relayed) -> bool:
     now = seen.masked.phase
     in_time = entry.phase is now or (entry.phase is Phase.SUBMIT and now is Phase.ATTEST)
     is_open = seen.now < seen.masked.closes_at
-    past = seen.masked_past
-    in_force = past.get_records(entry.phase).keys() - past.get_posted(entry.phase)
-    return in_time and is_open and entry.place in in_force
+    return in_time and is_open and seen.masked_past.is_relayed(entry.phase, entry.place)
 
 
 def list_missing(seen: Observation, past: MaskedPast, phase: Phase) -> tuple[int, ...]:

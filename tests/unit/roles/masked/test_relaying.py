@@ -74,7 +74,7 @@ def test_round__first_of_the_task__joins_directly(played):
 
 
 def test_round__all_records_relayed__gives_the_same_sums_as_direct_ones(played):
-    federation, seen = played
+    _, seen = played
     direct = make_federation(relayed=(), rounds=2)
     again = direct.run(2)
     assert not list_events(direct, RecordsRelayed, number=2)
