@@ -145,6 +145,12 @@ Sources:
 @_data_options
 @_node_options
 @_floor_options
+@click.option(
+    "--relayed",
+    "is_relayed",
+    is_flag=True,
+    help="Secure mode: let the orchestrator send your records, and send one only if it does not.",
+)
 @_trust_options
 @with_settings(*_COMMON, "mnist")
 def run_agent(settings: Settings, *, trusted: tuple[str, ...], **options: Any) -> None:

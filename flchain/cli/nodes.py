@@ -92,6 +92,7 @@ def run_agent(
     trusted: tuple[Address, ...],
     min_trusted: int | None,
     attack: str | None = None,
+    is_relayed: bool = False,
     **options: Any,
 ) -> None:
     """Run an agent until the task's last round, then claim."""
@@ -108,7 +109,9 @@ def run_agent(
         trainer, rows = _build_trainer(node.terms, model, rows)
         verify_rows(rows, trainer, node.terms.policy)
         upkeep = node.build_upkeep(PATIENCE)
-        role = Agent(node.context, node.terms, trainer, rows, upkeep, floors=floors)
+        role = Agent(
+            node.context, node.terms, trainer, rows, upkeep, floors=floors, is_relayed=is_relayed
+        )
         if chosen is not None:
             role.produce = build_attacker(node, chosen, rows)
         run_node(node, role)

@@ -60,6 +60,8 @@ class Agent:
     """Below which it hides in no sum, in secure mode."""
     entropy: Callable[[int], bytes] = os.urandom
     """Gives secret bytes for masks and noise."""
+    is_relayed: bool = False
+    """Whether others may send its records, in secure mode."""
     _paid: set[RoundId] = field(default_factory=set)
     _made: tuple[RoundId, Sealed] | None = None
 
@@ -172,6 +174,7 @@ class Agent:
             make_update=lambda seen: self._produce(seen).published,
             is_due=self._is_due,
             floors=self.floors,
+            is_relayed=self.is_relayed,
         )
 
     @property

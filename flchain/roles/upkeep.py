@@ -26,6 +26,7 @@ from flchain.roles.assembly import assemble_round, publish_result
 from flchain.roles.context import Context
 from flchain.roles.duties import get_free_stake, may_propose
 from flchain.roles.execution import RoundResult
+from flchain.roles.masked.relaying import Relaying
 from flchain.roles.masked.tending import Tending
 from flchain.roles.observation import Observation, is_overtaken
 from flchain.roles.retention import release_old
@@ -76,7 +77,7 @@ class Upkeep:
         return self._since[1]
 
     def _act(self, seen: Observation) -> bool:
-        if self._tending.tick(seen):
+        if self._tending.tick(seen) or self.relaying.tick(seen):
             return True
         if seen.phase in (Phase.NONE, Phase.ENDED):
             return self._open(seen)
@@ -97,6 +98,11 @@ class Upkeep:
     @cached_property
     def _tending(self) -> Tending:
         return Tending(self.context)
+
+    @cached_property
+    def relaying(self) -> Relaying:
+        """What sends the records that agents offer, where this account is a proposer."""
+        return Relaying(self.context, self.terms)
 
     def _open(self, seen: Observation) -> bool:
         status = self.context.ledger.get_task_status(self.context.task_id)
