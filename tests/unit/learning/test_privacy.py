@@ -39,6 +39,12 @@ from flchain.protocol.policy import PrivacySpec
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "privacy.json").read_text())
 DELTA = VECTORS["delta"]
 OWN = {"architecture": "own", "layers": [{"name": "w", "shape": [40]}]}
+SECURE = {
+    "mode": "secure",
+    "min_agents": 12,
+    "min_survivors": 12,
+    "masking": {"threshold": 8, "max_corrupt": 3},
+}
 NOISE = {
     "mechanism": "gaussian",
     "epsilon": "30",
@@ -206,10 +212,10 @@ def test_privatise__not_finite__is_refused(mechanism, value):
         ({}, {"update.clip": "0.6"}, "update.clip would shorten"),
         (
             {"mechanism": "laplace", "noise_multiplier": "0.1"},
-            {"mode": "secure"},
+            SECURE,
             "does not add up under masks",
         ),
-        ({"mechanism": "skellam"}, {"mode": "secure"}, "w_max = 1"),
+        ({"mechanism": "skellam"}, SECURE, "w_max = 1"),
     ],
 )
 def test_rules__noise_that_does_not_fit__is_a_config_error(changes, overrides, error):
@@ -228,7 +234,7 @@ def test_release__plain_mode__two_updates_differ_by_twice_the_clip():
 
 
 def test_release__masked_sum__adds_everybodys_noise_and_hides_one_update():
-    policy = make_policy({"mode": "secure", "update.w_max": 1}, mechanism="skellam")
+    policy = make_policy(SECURE | {"update.w_max": 1}, mechanism="skellam")
     release = build_release(policy, 1, contributors=9)
     assert release.l2 == policy.privacy.clip
     assert release.noise == pytest.approx(3 * policy.privacy.clip / 2)
