@@ -103,8 +103,12 @@ class Agent:
         # The events may lag behind the member's record.
         member = self.context.ledger.get_member(self.context.task_id, agent)
         is_first = member.submitted_round != seen.round.round
-        is_affordable = seen.round.round <= self._most_rounds
+        is_affordable = self._count_charged(seen) < self._most_rounds
         return is_first and is_affordable and was_entitled(self.context, seen, Role.AGENT, member)
+
+    def _count_charged(self, seen: Observation) -> int:
+        """Return how many rounds have cost privacy before this one: under masks, the sums."""
+        return seen.masked.spent if self.terms.policy.is_secure else seen.round.round - 1
 
     def _submit(self, seen: Observation) -> None:
         number = seen.round.round
@@ -191,7 +195,7 @@ class Agent:
 
     @cached_property
     def _most_rounds(self) -> int:
-        """The last round that the task's privacy budget pays for."""
+        """How many rounds the task's privacy budget pays for."""
         policy = self.terms.policy
         if not is_private(policy):
             return sys.maxsize

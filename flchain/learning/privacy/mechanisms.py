@@ -17,8 +17,8 @@ from flchain.learning.parameters import Int64
 class Mechanism:
     """Noise of a kind. `norm` is the norm that it hides, 1 or 2.
 
-    `is_summable` says whether sums of the agents' noise are noise of the same kind, which is
-    what an aggregate under masks needs.
+    `is_summable` says whether sums of the agents' integers are noise of the same kind, which is
+    what an aggregate under masks needs. Sums of rounded Gaussian noise are only nearly so.
     """
 
     name: str
@@ -53,7 +53,7 @@ def draw_skellam(size: int, scale: float, rng: np.random.Generator) -> Int64:
 MECHANISMS: dict[str, Mechanism] = {
     mechanism.name: mechanism
     for mechanism in (
-        Mechanism("gaussian", 2, is_summable=True, draw=draw_gaussian),
+        Mechanism("gaussian", 2, is_summable=False, draw=draw_gaussian),
         Mechanism("laplace", 1, is_summable=False, draw=draw_laplace),
         Mechanism("skellam", 2, is_summable=True, draw=draw_skellam),
     )

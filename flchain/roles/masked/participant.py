@@ -66,7 +66,7 @@ class Participant:
 
     def tick(self, seen: Observation) -> bool:
         """Do what is due; return whether something was done."""
-        if seen.round.outcome is not Outcome.NONE or seen.masked.phase is Phase.ENDED:
+        if not _is_masked(seen):
             self._wipe(seen)
             return False
         is_open = seen.now >= seen.masked.opens_at and seen.masked.anchor != ZERO_DIGEST
@@ -295,6 +295,12 @@ class Participant:
     @property
     def _account(self) -> Address:
         return self.context.signer.address
+
+
+def _is_masked(seen: Observation) -> bool:
+    """Return whether the newest round is live and in its masked part."""
+    is_live = seen.round.outcome is Outcome.NONE and seen.masked.round == seen.round.round
+    return is_live and Phase.JOIN <= seen.masked.phase <= Phase.UNMASK
 
 
 _ENTITLING = {
