@@ -22,7 +22,7 @@ from flchain.learning.task import LearningTask
 from flchain.protocol.contribution import METHODS
 from flchain.protocol.errors import ConfigError
 from flchain.protocol.params import LOCAL, MaskingSchedule, Preset
-from flchain.protocol.policy import SECURE, Policy
+from flchain.protocol.policy import NO_COMPRESSION, SECURE, Policy
 from flchain.protocol.types import Seconds
 from flchain.roles.simulation import Scenario
 
@@ -123,23 +123,33 @@ def choose(choice: Choice, settings: Settings, command: str) -> tuple[Outline, l
 
 
 def _choose_mode(choice: Choice, command: str, missing: list[str]) -> str:
-    """Return the mode: what was asked for, else "secure" in a demo of enough agents."""
-    fewest = count_survivors(choice.agents)
-    if choice.mode == SECURE and choice.agents < FEWEST_SECURE:
+    """Return the mode: what was asked for, else "secure" in a demo that can be."""
+    mode = choice.mode
+    if mode == SECURE and choice.agents < FEWEST_SECURE:
         raise ConfigError(
             f"masks hide nothing among {choice.agents} agents: write --agents {FEWEST_SECURE} or "
             "more, or --mode plain"
         )
-    mode = choice.mode
-    if mode is None and command == "demo" and choice.agents < FEWEST_SECURE:
-        missing.append(f"{choice.agents} agents are too few to hide among: updates are plain")
     if mode is None:
-        is_secure = command == "demo" and choice.agents >= FEWEST_SECURE
-        mode = SECURE if is_secure else PLAIN
-    spare = choice.agents - (fewest if mode == SECURE else 1)
+        obstacle = _find_obstacle(choice)
+        mode = SECURE if command == "demo" and not obstacle else PLAIN
+        if command == "demo" and obstacle:
+            missing.append(f"{obstacle}: updates are plain")
+    spare = choice.agents - (count_survivors(choice.agents) if mode == SECURE else 1)
     if choice.kill > spare:
         raise ConfigError(f"{choice.agents} agents can spare {spare}: lower --kill")
     return mode
+
+
+def _find_obstacle(choice: Choice) -> str:
+    """Return why updates cannot be masked, unless that is asked for; empty if they can."""
+    if choice.agents < FEWEST_SECURE:
+        return f"{choice.agents} agents are too few to hide among"
+    if choice.compression != NO_COMPRESSION.name:
+        return f"{choice.compression} does not add up under masks"
+    if Noise(choice.privacy, choice.noise_multiplier, choice.epsilon).is_wanted:
+        return "noise on every single update was asked for"
+    return ""
 
 
 def count_survivors(agents: int) -> int:
@@ -227,6 +237,9 @@ def _build_overrides(outline: Outline, preset: Policy) -> dict[str, object]:
     if outline.mode == SECURE:
         fewest = count_survivors(outline.agents)
         overrides |= {"min_agents": fewest, "min_survivors": fewest}
+        if outline.noise.is_wanted:
+            # The weight of noised updates would tell on them.
+            overrides["update.w_max"] = 1
     if outline.agents < preset.min_agents:
         overrides |= {"min_agents": outline.agents, "min_survivors": outline.agents}
         overrides["max_share_bps"] = 10_000

@@ -56,7 +56,7 @@ def explain_spending(policy: Policy, rounds: int) -> str:
 
 def compute_spent_epsilon(policy: Policy, rounds: int) -> float:
     """Return epsilon after so many rounds, by the Renyi accountant; a policy with noise alone."""
-    release = build_release(policy, _count_sections(policy), policy.min_survivors)
+    release = build_release(policy, _count_sections(policy))
     return compute_epsilon(compute_loss(release), get_delta(policy.privacy), rounds)
 
 

@@ -26,7 +26,7 @@ from flchain.learning.privacy.curves import (
     build_laplace_curve,
     build_skellam_curve,
 )
-from flchain.learning.privacy.mechanisms import MECHANISMS
+from flchain.learning.privacy.mechanisms import MECHANISMS, Mechanism
 from flchain.learning.quantisation import quantise
 from flchain.protocol.errors import ConfigError
 from flchain.protocol.policy import MICROS, NO_COMPRESSION, Policy, PrivacySpec

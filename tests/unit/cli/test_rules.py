@@ -18,8 +18,11 @@ from flchain.protocol.contribution import METHODS
 from flchain.protocol.errors import ConfigError
 from flchain.protocol.policy import NO_COMPRESSION
 
-DIGITS = partial(load_preset, "digits")
 ROUNDS = 4
+
+
+def DIGITS(overrides=None):  # noqa: N802 - stands for a preset
+    return load_preset("digits", {"mode": "plain", **(overrides or {})})
 
 
 def load(compression="none", noise=None, rounds=ROUNDS):

@@ -22,7 +22,7 @@ def make_policy(epsilon="30", **changes):
         "noise_multiplier": "4",
         "delta_inverse": 100_000,
     }
-    return load_preset("digits", {"privacy": noise, **changes})
+    return load_preset("digits", {"mode": "plain", "privacy": noise, **changes})
 
 
 def test_rounds__budget__is_kept_by_them_and_broken_by_one_more():
