@@ -201,6 +201,8 @@ class Participant:
         if members & self._read_joined(seen, joined):
             return None
         roster = self._build_roster(seen, joined, seen.masked_past.anchors[Phase.SHARES])
+        if not members <= roster.keys.keys():
+            raise DroppedOut("validators attested keys that are not valid")
         secret, secrets = self._secrets(seen)
         bound, policy = self._origin(seen).bind(self._account), self.terms.policy
         opening = build_opening(secret.weight, bound, secret.seed)
