@@ -259,7 +259,10 @@ class Participant:
         return secret, derive_secrets(secret.seed, self._origin(seen).bind(self._account))
 
     def _check_trust(self, agents: AbstractSet[Address], verb: str) -> None:
-        """Raise DroppedOut unless enough organisations that this agent knows are among them."""
+        """Raise DroppedOut unless there are enough agents, and enough that this one knows."""
+        fewest = max(self.terms.task.min_survivors, self.floors.min_survivors)
+        if len(agents) < fewest:
+            raise DroppedOut(f"{len(agents)} agents have {verb}, {fewest} must have")
         known, least = count_trusted(self.floors, agents), self.floors.min_trusted
         if known < least:
             raise DroppedOut(f"{known} agents that you trust have {verb}, you ask for {least}")

@@ -165,3 +165,12 @@ def flip_block(store, cid) -> None:
     block = bytearray(store.blocks.get(cid))
     block[len(block) // 2] ^= 1
     store.blocks.replace_unverified(cid, bytes(block))
+
+
+def show_set(seen: Observation, phase: Phase, places: Collection[int]) -> Observation:
+    """Return a look at a chain whose validators kept these places in CHECK or ATTEST."""
+    masked = seen.masked_past
+    held = {validator: frozenset(places) for validator in masked.attested[phase]}
+    other = replace(masked, attested={**masked.attested, phase: held})
+    live = replace(seen.live, masked=other)
+    return replace(seen, past=replace(seen.past, rounds={**seen.past.rounds, FIRST: live}))
