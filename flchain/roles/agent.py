@@ -25,7 +25,7 @@ from flchain.learning.training import Trainer
 from flchain.protocol.calls import Submit
 from flchain.protocol.errors import ProtocolError
 from flchain.protocol.policy import RuleSpec
-from flchain.protocol.types import Phase, Role, RoundId
+from flchain.protocol.types import Outcome, Phase, Role, RoundId
 from flchain.roles.archive import Sealed, seal_payload
 from flchain.roles.assembly import fetch_state
 from flchain.roles.context import Context
@@ -40,6 +40,7 @@ from flchain.roles.terms import Floors, Terms
 from flchain.roles.upkeep import Upkeep
 
 _SERVED = "served"
+_NO_ROUND = RoundId(0)
 
 
 @dataclass
@@ -64,6 +65,8 @@ class Agent:
     """Whether others may send its records, in secure mode."""
     _paid: set[RoundId] = field(default_factory=set)
     _made: tuple[RoundId, Sealed] | None = None
+    _released: RoundId = _NO_ROUND
+    """The newest round after which it let go of old ones, in secure mode."""
 
     def tick(self, seen: Observation) -> bool:
         """Do what is due; return whether something was done."""
@@ -81,13 +84,21 @@ class Agent:
 
     def _act(self, seen: Observation) -> bool:
         if self.terms.policy.is_secure:
-            return self._participant.tick(seen) or self._collect(seen)
+            return self._act_masked(seen)
         if seen.phase is Phase.SUBMIT and self._is_due(seen):
             self._submit(seen)
             return True
         if seen.phase > Phase.SUBMIT and self._serve(seen.round.round):
             release_old(self.context, self.terms, seen)
             return True
+        return self._collect(seen)
+
+    def _act_masked(self, seen: Observation) -> bool:
+        if self._participant.tick(seen):
+            return True
+        if seen.round.outcome is not Outcome.NONE and self._released != seen.round.round:
+            self._released = seen.round.round
+            release_old(self.context, self.terms, seen)
         return self._collect(seen)
 
     def _collect(self, seen: Observation) -> bool:

@@ -195,6 +195,8 @@ class Participant:
         if members & self._read_joined(seen, joined):
             return None
         roster = self._build_roster(seen, joined, seen.masked_past.anchors[Phase.SHARES])
+        if not members <= roster.keys.keys():
+            raise DroppedOut("validators attested keys that are not valid")
         secret, secrets = self._secrets(seen)
         bound, policy = self._origin(seen).bind(self._account), self.terms.policy
         opening = build_opening(secret.weight, bound, secret.seed)
@@ -251,7 +253,10 @@ class Participant:
         return secret, derive_secrets(secret.seed, self._origin(seen).bind(self._account))
 
     def _check_trust(self, agents: AbstractSet[Address], verb: str) -> None:
-        """Raise DroppedOut unless enough organisations that this agent knows are among them."""
+        """Raise DroppedOut unless there are enough agents, and enough that this one knows."""
+        fewest = max(self.terms.task.min_survivors, self.floors.min_survivors)
+        if len(agents) < fewest:
+            raise DroppedOut(f"{len(agents)} agents have {verb}, {fewest} must have")
         known, least = count_trusted(self.floors, agents), self.floors.min_trusted
         if known < least:
             raise DroppedOut(f"{known} agents that you trust have {verb}, you ask for {least}")

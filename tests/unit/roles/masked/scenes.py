@@ -18,6 +18,7 @@ from flchain.roles.audit.records import fetch_record
 from flchain.roles.context import Context, Notice
 from flchain.roles.execution import HEADER_ALLOWANCE
 from flchain.roles.history import RoundPast
+from flchain.roles.masked.blobs import Messages
 from flchain.roles.observation import Observation
 from tests.e2e.federation import Federation, make_memory_federation, make_policy
 
@@ -149,3 +150,27 @@ def read_aggregate(federation: Federation, past: RoundPast) -> tuple[dict[str, n
     data = archive.fetch(record.aggregate, max_size=limit, kind="aggregate")
     payload = decode_payload(data, get_aggregate_schema(terms.policy))
     return dict(payload.sections), payload.scalars["total_weight"]
+
+
+def seal_message(federation: Federation, account: str, phase: Phase, payload: bytes) -> bytes:
+    """Store a message as an agent's of the first round; return its digest."""
+    context = federation.validators[0].context
+    messages = Messages(federation.terms, context.archive, context.get_origin(FIRST))
+    sealed = messages.seal(account, phase, payload)
+    return context.archive.publish(sealed, f"made up/{account}")
+
+
+def flip_block(store, cid) -> None:
+    """Change one byte of a stored block."""
+    block = bytearray(store.blocks.get(cid))
+    block[len(block) // 2] ^= 1
+    store.blocks.replace_unverified(cid, bytes(block))
+
+
+def show_set(seen: Observation, phase: Phase, places: Collection[int]) -> Observation:
+    """Return a look at a chain whose validators kept these places in CHECK or ATTEST."""
+    masked = seen.masked_past
+    held = {validator: frozenset(places) for validator in masked.attested[phase]}
+    other = replace(masked, attested={**masked.attested, phase: held})
+    live = replace(seen.live, masked=other)
+    return replace(seen, past=replace(seen.past, rounds={**seen.past.rounds, FIRST: live}))
