@@ -175,7 +175,7 @@ class Watch:
             ballot=seen.ballot,
             draw=seen.draw,
             masked=seen.masked,
-            head=seen.head,
+            head=seen.head.number,
             past=past,
         )
 

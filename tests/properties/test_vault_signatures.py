@@ -93,7 +93,7 @@ class Process:
 
     def end(self, number):
         self.vault.close(number)
-        self.vault.wipe()
+        self.vault.wipe(number)
 
 
 some_round = st.integers(1, 2).map(RoundId)

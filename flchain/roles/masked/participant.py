@@ -35,6 +35,7 @@ from flchain.roles.masked.posting import DroppedOut, Posting, publish_message
 from flchain.roles.masked.rosters import JoinReader, build_round_roster
 from flchain.roles.masked.unmasking import read_sharing
 from flchain.roles.masked.vault import KeptRecord, Secret, Vault
+from flchain.roles.masked.views import verify_view
 from flchain.roles.observation import Observation
 from flchain.roles.terms import Floors, Terms, count_trusted
 
@@ -62,6 +63,8 @@ class Participant:
     _reader: JoinReader | None = None
     _out: RoundId = _NO_ROUND
     """The newest round that the agent dropped out of."""
+    _checked: RoundId = _NO_ROUND
+    """The newest round whose shares are all opened, with nothing left to complain about."""
     _wiped: RoundId = _NO_ROUND
 
     def tick(self, seen: Observation) -> bool:
@@ -133,7 +136,17 @@ class Participant:
         kept = self.vault.get_record(number, Phase.JOIN)
         if kept is None or self._find_digest(seen, Phase.JOIN) != kept.digest:
             raise DroppedOut("the journal does not have the secrets of the keys on the chain")
+        key, places = self._origin(seen).round_key, len(seen.past.holders)
+        verify_view(seen.masked_past, key, seen.masked.anchor, places)
+        self._verify_anchors(seen)
         return True
+
+    def _verify_anchors(self, seen: Observation) -> None:
+        """Raise DroppedOut if a record of this round was made under another view."""
+        for phase, anchor in seen.masked_past.anchors.items():
+            kept = self.vault.get_record(seen.round.round, phase)
+            if kept is not None and kept.anchor != anchor:
+                raise DroppedOut("the chain went another way after a record was made")
 
     def _join(self, seen: Observation) -> bytes:
         secret = self.vault.begin(seen.round.round, self.count_weight())
@@ -164,12 +177,15 @@ class Participant:
     def _check(self, seen: Observation) -> bool:
         """Complain about every bad share that was sent to this agent."""
         closes_at = seen.masked.opens_at + self.terms.task.forced_window
-        if seen.now >= closes_at or not self._belongs(seen):
+        is_done = self._checked == seen.round.round
+        if is_done or seen.now >= closes_at or not self._belongs(seen):
             return False
         roster, secrets, sharings = self._read_sharings(seen, Phase.SHARES)
         _, bad = open_shares(roster, self._account, secrets, sharings)
         known = {c.accused for c in seen.masked_past.complaints if c.agent == self._account}
         due = [dealer for dealer in bad if seen.find_place(dealer) not in known]
+        if not due and sharings.keys() == seen.name_set(Phase.SHARES) & roster.keys.keys():
+            self._checked = seen.round.round
         for dealer in due:
             self._complain(seen, roster, secrets, dealer)
         return bool(due)
@@ -273,7 +289,7 @@ class Participant:
         """Forget all secrets once nothing more can be asked of them."""
         if self._wiped != seen.round.round:
             self.vault.close(seen.round.round)
-            self.vault.wipe()
+            self.vault.wipe(seen.round.round)
             self._posting.withdraw()
             self._wiped, self._reader = seen.round.round, None
 

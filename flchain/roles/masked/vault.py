@@ -122,12 +122,10 @@ class Vault:
         """Return whether a round was over once, and its secrets may be gone."""
         return number <= int(self.context.journal.read(self._closed_name) or b"-1")
 
-    def wipe(self, keep: RoundId | None = None) -> None:
-        """Forget the secrets of every round but `keep`."""
-        kept = None if keep is None else self._name(keep, "")
+    def wipe(self, number: RoundId) -> None:
+        """Forget the secrets of this round and of all before it."""
         for name in list(self.context.journal.names()):
-            is_kept = kept is not None and name.startswith(kept)
-            if name.startswith(self._prefix) and not is_kept:
+            if name.startswith(self._prefix) and name < self._name(RoundId(number + 1), ""):
                 self.context.journal.delete(name)
 
     def _verify_open(self, number: RoundId) -> None:

@@ -1,7 +1,6 @@
 """Compression and noise by options: what policy they make."""
 
 from dataclasses import asdict, replace
-from functools import partial
 
 import pytest
 

@@ -9,7 +9,7 @@ import pytest
 from flchain.learning.attacks import get_attack
 from flchain.learning.contribution import PROBES
 from flchain.protocol.types import Outcome, RoundId
-from flchain.roles.assembly import assemble_round, build_inputs
+from flchain.roles.assembly import Found, assemble_round, build_inputs
 from flchain.roles.audit import verify_task
 from flchain.roles.collusion import Collusion
 from flchain.roles.execution import execute_round, fetch_rewards
@@ -65,7 +65,8 @@ def test_round__accuracy_on_a_probe__leaves_the_attacker_out():
     seen = federation.run(1)
     context, terms = federation.validators[0].context, federation.terms
     past = seen.past.rounds[RoundId(1)]
-    inputs = build_inputs(context, terms, seen.past, past, read_scores(context, terms, past))
+    found = Found(read_scores(context, terms, past))
+    inputs = build_inputs(context, terms, seen.past, past, found)
     bad = federation.agents[0].context.signer.address
     honest = tuple(item for item in inputs.survivors if item.agent != bad)
 

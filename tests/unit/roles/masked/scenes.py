@@ -73,7 +73,8 @@ def change_context(role, **changes) -> Context:
     role.context = replace(role.context, **changes)
     if getattr(role, "upkeep", None) is not None:
         role.upkeep.context = role.context
-    return role.context
+    changed: Context = role.context
+    return changed
 
 
 class Absent:
