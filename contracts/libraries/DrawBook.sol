@@ -3,7 +3,8 @@ pragma solidity ^0.8.37;
 
 import {IRoundManager} from "../interfaces/IRoundManager.sol";
 import {Page, Suite} from "../types/Book.sol";
-import {Draw, DrawKey, Phase, Round, SeatProof, Task, Weights} from "../types/Types.sol";
+import {Draw, DrawKey, SeatProof, Weights} from "../types/DrawTypes.sol";
+import {Phase, Round, Task} from "../types/Types.sol";
 import {BallotWord} from "./Ballots.sol";
 import {Committees} from "./Committees.sol";
 import {RoundState} from "./RoundState.sol";
@@ -247,17 +248,17 @@ library DrawBook {
         });
     }
 
+    function _requireSeat(Page storage page, Suite calldata suite, uint64 taskId, uint32 round) private view {
+        RoundState.requireRound(page, round);
+        Phase phase = RoundState.getExactPhase(page, suite.masked, taskId);
+        if (phase != Phase.Seat) revert IRoundManager.WrongPhase(Phase.Seat, phase);
+    }
+
     /// @dev The round manager has decoded them, so that they are within bounds.
     function _readProofs(bytes calldata raw) private pure returns (SeatProof[] calldata proofs) {
         assembly ("memory-safe") {
             proofs.offset := add(raw.offset, 0x20)
             proofs.length := calldataload(raw.offset)
         }
-    }
-
-    function _requireSeat(Page storage page, Suite calldata suite, uint64 taskId, uint32 round) private view {
-        RoundState.requireRound(page, round);
-        Phase phase = RoundState.getExactPhase(page, suite.masked, taskId);
-        if (phase != Phase.Seat) revert IRoundManager.WrongPhase(Phase.Seat, phase);
     }
 }
