@@ -61,7 +61,14 @@ contract RoundManager is Rounds {
             raw.offset := sub(proofs.offset, 0x20)
             raw.length := sub(calldatasize(), raw.offset)
         }
-        DrawBook.prove(_book.pages[taskId], _suite(), taskId, round, raw);
+        DrawBook.prove({
+            page: _book.pages[taskId],
+            masked: _MASKED,
+            epochLength: _EPOCH_LENGTH,
+            taskId: taskId,
+            round: round,
+            raw: raw
+        });
     }
 
     /// @inheritdoc IRoundManager
