@@ -9,6 +9,8 @@ from flchain.protocol import calls
 FILE = Path(__file__).with_name("gas.json")
 BLOCK_LIMIT = 16_700_000
 TWIN_SURCHARGE = 12_000
+RECORDED = ("join", "shares", "submit", "unmask")
+"""Phases of secure mode in which agents make records."""
 LIMITS = {
     "submit": 38_000,
     "submit: last of the round": 42_000,
@@ -21,8 +23,8 @@ LIMITS = {
     "settle": 150_000,
     "claim": 65_000,
     "registerWithKey": 160_000,
-    "relayRecords: 100": 500_000,
-    "voidRecord": 120_000,
+    **{f"relayRecords: 100, {phase}": 500_000 for phase in RECORDED},
+    **{f"voidRecord: {phase}": 120_000 for phase in (*RECORDED, "submit, in attest")},
     "one proof verified: a transaction of its own": 55_000,
     "vote: drawn": 45_000,
     "voteBundle: c = 5, 5 proofs": 100_000,

@@ -4,7 +4,9 @@ pragma solidity ^0.8.37;
 import {IRoundManager} from "../../../contracts/interfaces/IRoundManager.sol";
 import {Committees} from "../../../contracts/libraries/Committees.sol";
 import {VRF} from "../../../contracts/libraries/VRF.sol";
-import {Draw, DrawKey, Outcome, Phase, SeatProof, Verdict, Vote} from "../../../contracts/types/Types.sol";
+import {Draw, DrawKey, SeatProof} from "../../../contracts/types/DrawTypes.sol";
+import {Outcome, Phase, Verdict} from "../../../contracts/types/Types.sol";
+import {Vote} from "../../../contracts/types/VoteTypes.sol";
 import {DrawSuite} from "./DrawSuite.sol";
 
 /// @notice SEAT with real proofs: seeds, stages, and who comes onto the list.

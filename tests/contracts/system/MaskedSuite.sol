@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {MaskedRound, Mode, Phase, SignedRecord, Task} from "../../../contracts/types/Types.sol";
+import {MaskedRound, SignedRecord} from "../../../contracts/types/MaskedTypes.sol";
+import {Mode, Phase, Task} from "../../../contracts/types/Types.sol";
 import {Suite} from "./Suite.sol";
 
 /// @notice A task in secure mode with eight agents and four validators, and what they do.
