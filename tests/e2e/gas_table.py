@@ -39,14 +39,7 @@ A relayed record may cost 5,000, with a hundred in a batch.
 DRAW, DRAW_PER_PROOF = 51_000, 32_000
 """What a call with proofs of seats may cost, and more for each proof."""
 MISSED = {
-    "proveSeats: c = 21, 1 proof": 87_234,
-    "proveSeats: c = 21, 21 proofs": 777_591,
-    "proveSeats: c = 32, 1 proof": 89_881,
-    "proveSeats: c = 32, 32 proofs": 1_183_945,
-    "proveSeats: c = 32, 5 proofs": 213_828,
-    "proveSeats: c = 5, 1 proof": 87_021,
-    "proveSeats: c = 9, 1 proof": 90_786,
-    "voteBundle: c = 5, 5 proofs": 101_753,
+    "voteBundle: c = 5, 5 proofs": 101_729,
 }
 """Targets that are missed: what is measured is the bound, so that it cannot get worse."""
 VERIFIER = Path(__file__).parents[1] / "contracts" / "snapshots" / "VRF.json"

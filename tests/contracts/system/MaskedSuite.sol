@@ -20,7 +20,7 @@ abstract contract MaskedSuite is Suite {
         openRound();
     }
 
-    function makeTask(address orchestrator) internal view override returns (Task memory task) {
+    function makeTask(address orchestrator) internal view virtual override returns (Task memory task) {
         task = super.makeTask(orchestrator);
         (task.mode, task.minAgents, task.minSurvivors, task.threshold) = (Mode.Secure, 4, 3, 2);
         (task.joinWindow, task.sharesWindow, task.checkWindow, task.unmaskWindow) = (50, 40, 30, 35);
