@@ -112,7 +112,7 @@ def test_plan__options__reach_the_policy_and_the_summary(tmp_path):
 
 def test_options__names_that_are_listed__are_those_that_exist():
     assert demo._METHODS == METHODS
-    assert demo._MECHANISMS == tuple(sorted(MECHANISMS))
+    assert tuple(sorted(MECHANISMS)) == demo._MECHANISMS
     assert set(demo._STRATEGIES) == set(STRATEGIES)
 
 
