@@ -269,6 +269,8 @@ def print_notice(notice: Notice) -> None:
     gas = f", {notice.gas:,} gas" if notice.gas else ""
     values = "".join(f", {name} {value:.4f}" for name, value in notice.values.items())
     click.echo(f"round {notice.round}: {notice.action} {notice.seconds:.2f} s{gas}{values}")
+    if notice.detail:
+        click.echo(notice.detail, err=True)
 
 
 def print_json_notice(notice: Notice) -> None:

@@ -21,7 +21,7 @@ from flchain.learning.schemas import get_update_schema
 from flchain.learning.strategies import get_strategy
 from flchain.learning.training import Trainer
 from flchain.protocol.calls import Submit
-from flchain.protocol.errors import ProtocolError
+from flchain.protocol.errors import ConfigError, EncodingError, ProtocolError
 from flchain.protocol.policy import RuleSpec
 from flchain.protocol.types import Phase, Role, RoundId
 from flchain.roles.archive import Sealed, seal_payload
@@ -36,6 +36,7 @@ from flchain.roles.terms import Terms
 from flchain.roles.upkeep import Upkeep
 
 _SERVED = "served"
+_NO_ROUND = RoundId(0)
 
 
 @dataclass
@@ -54,6 +55,8 @@ class Agent:
     """Takes the place of training, rounding and noise: simulations have malicious agents."""
     _paid: set[RoundId] = field(default_factory=set)
     _made: tuple[RoundId, Sealed] | None = None
+    _without: RoundId = _NO_ROUND
+    """The newest round for which it could make no update."""
 
     def tick(self, seen: Observation) -> bool:
         """Do what is due; return whether something was done."""
@@ -71,8 +74,7 @@ class Agent:
 
     def _act(self, seen: Observation) -> bool:
         if seen.phase is Phase.SUBMIT and self._is_due(seen):
-            self._submit(seen)
-            return True
+            return self._submit(seen)
         if seen.phase > Phase.SUBMIT and self._serve(seen.round.round):
             release_old(self.context, self.terms, seen)
             return True
@@ -90,13 +92,34 @@ class Agent:
         is_affordable = seen.round.round <= self._most_rounds
         return is_first and is_affordable and was_entitled(self.context, seen, Role.AGENT, member)
 
-    def _submit(self, seen: Observation) -> None:
+    def _submit(self, seen: Observation) -> bool:
         number = seen.round.round
-        update = self._load_update(number) or self._make_update(seen)
+        update = self._load_update(number) or self._try_to_make(seen)
+        if update is None:
+            return False
         self.context.journal.write(self._name_entry(number), update.payload)
         self._made = (number, update)
         weight = compute_weight(len(self.data), self.terms.policy)
         self.context.send(Submit(self.context.task_id, number, update.digest, weight), number)
+        return True
+
+    def _try_to_make(self, seen: Observation) -> Sealed | None:
+        """Return a new update; None, once reported, if this agent has none in this round.
+
+        The round goes on without it, and so do others who share the process.
+        """
+        number = seen.round.round
+        if number == self._without:
+            return None
+        try:
+            if not len(self.data):
+                raise EncodingError("there are no rows to train on; give it some")  # noqa: TRY301  # one report
+            return self._make_update(seen)
+        except (ConfigError, EncodingError) as error:
+            self._without = number
+            text = f"agent {self.context.signer.address} stays out of round {number}: {error}"
+            self.context.notify("no-update", number, 0.0, detail=text)
+            return None
 
     def _load_update(self, number: RoundId) -> Sealed | None:
         """Return the update that was made before a crash, so that it is never made twice."""

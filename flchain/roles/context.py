@@ -21,7 +21,8 @@ class Notice:
     """Something a role did, for progress displays and summaries.
 
     `action` is a call's name or an activity ("train", "evaluate", "execute"); `seconds` is wall
-    time, `gas` is 0 for what sends nothing; `values` are figures such as accuracy.
+    time, `gas` is 0 for what sends nothing; `values` are figures such as accuracy; `detail` is a
+    line for people where something went wrong.
     """
 
     role: str
@@ -31,6 +32,7 @@ class Notice:
     seconds: float
     gas: int = 0
     values: dict[str, float] = field(default_factory=dict)
+    detail: str = ""
 
 
 Report = Callable[[Notice], None]
@@ -86,7 +88,9 @@ class Context:
         *,
         gas: int = 0,
         values: dict[str, float] | None = None,
+        detail: str = "",
     ) -> None:
         """Report one activity."""
         account = self.signer.address
-        self.report(Notice(self.role, account, action, number, seconds, gas, values or {}))
+        values = values or {}
+        self.report(Notice(self.role, account, action, number, seconds, gas, values, detail))
