@@ -195,6 +195,10 @@ def test_noise__compressed_after_it__is_final_and_sound():
 
 def test_noise__budget_for_one_round__agents_stay_out_of_the_second():
     federation = start(2, privacy=SKELLAM | {"epsilon": "12"})
+    book = federation.ledger.state.books[federation.task_id]
+    assert book.task.privacy_rounds == 1
+    # A contract that does not hold the task to it: the agents do.
+    book.task = replace(book.task, privacy_rounds=0)
     federation.run_roles(
         federation.roles, lambda seen: seen.round.round == 2 and seen.phase is Phase.SUBMIT
     )
