@@ -49,6 +49,7 @@ _STRATEGIES = (
     "fedyogi",
     "fedadagrad",
     "mimelite",
+    "worker-momentum",
 )
 _METHODS = (
     "participation",

@@ -151,8 +151,9 @@ def compute_shares(scores: Scores) -> tuple[Bps, ...]:
 
 
 def compute_basis_points(scores: Scores) -> tuple[Bps, ...]:
-    """Return scores between 0 and 1 in basis points, rounded down."""
-    return tuple(Bps(int(WHOLE_BPS * min(max(score, 0.0), 1.0))) for score in scores.tolist())
+    """Return scores between 0 and 1 in basis points, rounded down; NaN counts as 0."""
+    cut = np.clip(np.nan_to_num(scores, nan=0.0), 0, 1)
+    return tuple(Bps(int(WHOLE_BPS * score)) for score in cut.tolist())
 
 
 def measure_contributions(

@@ -193,12 +193,19 @@ def test_noise__compressed_after_it__is_final_and_sound():
     assert report.is_sound
 
 
-def test_noise__budget_for_one_round__agents_count_on_no_second():
-    federation = start(1, privacy=SKELLAM | {"epsilon": "12"})
-    seen = federation.run(1)
-    assert seen.live.outcome is Outcome.FINALIZED
+def test_noise__budget_for_one_round__agents_stay_out_of_the_second():
+    federation = start(2, privacy=SKELLAM | {"epsilon": "12"})
+    book = federation.ledger.state.books[federation.task_id]
+    assert book.task.privacy_rounds == 1
+    # A contract that does not hold the task to it: the agents do.
+    book.task = replace(book.task, privacy_rounds=0)
+    federation.run_roles(
+        federation.roles, lambda seen: seen.round.round == 2 and seen.phase is Phase.SUBMIT
+    )
+    seen = federation.watch.observe()
+    assert [agent._is_due(seen) for agent in federation.agents] == [False] * 3
+    assert federation.agents[0]._most_rounds == 1
     agent = federation.agents[0]
-    assert agent._most_rounds == federation.terms.task.privacy_rounds == 1
     richer = replace(federation.terms.policy.privacy, budget_micros=10**9)
     agent.terms = replace(federation.terms, policy=replace(federation.terms.policy, privacy=richer))
     del agent.__dict__["_most_rounds"]
