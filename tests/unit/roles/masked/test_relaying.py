@@ -144,17 +144,29 @@ def test_agent__relayer_silent__posts_when_the_forced_part_begins():
     assert not list_events(federation, RecordsRelayed)
 
 
-def make_forging_federation(*, victim_acts=True, **options):
+def make_forging_federation(**options):
+    """Return a federation whose orchestrator forges, and does not tell on itself."""
     federation = make_federation(relaying=partial(Forging, **options), patience=1)
-    if not victim_acts:
-        agent, tick = federation.agents[1], federation.agents[1].tick
-        agent.tick = lambda seen: seen.phase is Phase.JOIN and tick(seen)
+    federation.orchestrator.upkeep._tending = Idle()
     return federation
+
+
+class Idle:
+    """Does nothing."""
+
+    def tick(self, seen):
+        return False
+
+
+def leave_once(agent, is_time):
+    """Let an agent be gone from the moment that `is_time` holds."""
+    tick = agent.tick
+    agent.tick = lambda seen: not is_time(seen) and tick(seen)
 
 
 @pytest.mark.parametrize("phase", [Phase.SHARES, Phase.SUBMIT, Phase.UNMASK])
 @pytest.mark.parametrize("has_own_digest", [True, False])
-def test_agent__record_forged__voids_it_and_posts_directly(phase, has_own_digest):
+def test_agent__record_forged__voids_it_and_posts_directly_at_once(phase, has_own_digest):
     federation = make_forging_federation(phase=phase, has_own_digest=has_own_digest)
     relayer = federation.orchestrator.upkeep.context.signer.address
     before = federation.ledger.get_agent(relayer).stake
@@ -166,6 +178,7 @@ def test_agent__record_forged__voids_it_and_posts_directly(phase, has_own_digest
     (slashed,) = [e for e in list_events(federation, AgentSlashed) if e.agent == relayer]
     assert federation.ledger.get_agent(relayer).stake == before - slashed.amount < before
     assert list_posters(federation, phase) == {victim}
+    assert get_times(federation, RecordPosted, phase) == get_times(federation, RecordVoided, phase)
     assert victim in {each.agent for each in seen.past.rounds[1].submissions}
     assert not list_events(federation, AgentMissed)
     # Nobody relays any more: a stake below the need is no bond.
@@ -174,7 +187,8 @@ def test_agent__record_forged__voids_it_and_posts_directly(phase, has_own_digest
 
 
 def test_relayer__forges_for_an_agent_that_is_gone__is_punished_by_others():
-    federation = make_forging_federation(victim_acts=False)
+    federation = make_forging_federation()
+    leave_once(federation.agents[1], lambda seen: seen.phase is Phase.SHARES)
     seen = federation.run(1)
     relayer = federation.orchestrator.upkeep.context.signer.address
     assert is_finalized(seen)
@@ -182,6 +196,15 @@ def test_relayer__forges_for_an_agent_that_is_gone__is_punished_by_others():
     assert voided.agent == seen.past.holders[1]
     assert relayer in {each.agent for each in list_events(federation, AgentSlashed)}
     assert len(seen.past.rounds[1].submissions) == AGENTS - 1
+
+
+def test_relayer__place_of_a_voided_record__is_left_to_a_direct_one():
+    federation = make_forging_federation()
+    leave_once(federation.agents[1], lambda seen: seen.masked.batches > 0)
+    seen = run_until(federation, lambda seen: seen.round.round and seen.masked_past.voided)
+    assert list_offers_of(federation, Phase.SHARES, federation.agents[1])
+    assert 1 not in seen.masked_past.get_records(Phase.SHARES)
+    assert gather(federation, seen) == {}
 
 
 def test_tending__join_of_somebody_who_left__is_voided():
