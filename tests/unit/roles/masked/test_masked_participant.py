@@ -8,7 +8,7 @@ import pytest
 
 from flchain.protocol.calls import PostRecord
 from flchain.protocol.errors import AdapterError, ConfigError
-from flchain.protocol.types import Outcome, Phase
+from flchain.protocol.types import Address, Outcome, Phase
 from flchain.roles.agent import Agent
 from flchain.roles.execution import compute_survivors
 from flchain.roles.journal import MemoryJournal
@@ -214,7 +214,7 @@ def test_trust__too_few_known_agents__tells_nothing(phase, verb):
     federation, seen = share_stage(phase)
     agent = restart(federation.agents[0])
     known = [other.context.signer.address for other in federation.agents[1:3]]
-    stranger = "0x" + "11" * 20
+    stranger = Address("0x" + "11" * 20)
     agent.floors = Floors(trusted=frozenset([*known, stranger]), min_trusted=3)
     notices = collect_notices(agent)
     assert agent.tick(seen) is False
