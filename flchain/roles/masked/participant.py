@@ -259,6 +259,8 @@ class Participant:
         self, seen: Observation, joined: Mapping[Address, Digest], seed: Digest
     ) -> Roster:
         found = self._reader.found if self._reader else {}
+        if self._account not in found:
+            raise DroppedOut("the store does not give back the message that this agent joined with")
         keys = {agent: each.keys for agent, each in found.items()}
         return build_round_roster(self.terms, self._origin(seen), joined, keys, seed)
 

@@ -15,7 +15,7 @@ from flchain.learning.payloads import decode_payload
 from flchain.learning.schemas import get_aggregate_schema
 from flchain.protocol.types import Phase, RoundId
 from flchain.roles.audit.records import fetch_record
-from flchain.roles.context import Context, Notice
+from flchain.roles.context import Notice
 from flchain.roles.execution import HEADER_ALLOWANCE
 from flchain.roles.history import RoundPast
 from flchain.roles.masked.blobs import Messages
@@ -68,13 +68,11 @@ def collect_notices(*roles) -> list[Notice]:
     return notices
 
 
-def change_context(role, **changes) -> Context:
+def change_context(role, **changes) -> None:
     """Give a role, before its first look, another context."""
     role.context = replace(role.context, **changes)
     if getattr(role, "upkeep", None) is not None:
         role.upkeep.context = role.context
-    changed: Context = role.context
-    return changed
 
 
 class Absent:
@@ -175,3 +173,9 @@ def show_set(seen: Observation, phase: Phase, places: Collection[int]) -> Observ
     other = replace(masked, attested={**masked.attested, phase: held})
     live = replace(seen.live, masked=other)
     return replace(seen, past=replace(seen.past, rounds={**seen.past.rounds, FIRST: live}))
+
+
+def tick_all(federation: Federation, roles) -> None:
+    """Let each role act once, on a look of its own."""
+    for role in roles:
+        role.tick(federation.watch.observe())

@@ -43,10 +43,9 @@ def post(place, phase=Phase.JOIN, number=None):
 
 
 def relay(places, added, phase=Phase.SUBMIT, batch=0):
-    named, counted = (pack_bits(each, 300, WORD) for each in (places, added))
+    named, new = (pack_bits(each, 300, WORD) for each in (places, added))
     records = tuple(sign(place % 200 + 50) for place in places)
-    relayer = account(99)
-    return RecordsRelayed(TASK, ROUND, relayer, phase, batch, ZERO_DIGEST, named, counted, records)
+    return RecordsRelayed(TASK, ROUND, account(99), phase, batch, ZERO_DIGEST, named, new, records)
 
 
 def attest(validator, places, phase=Phase.ATTEST):
