@@ -200,6 +200,7 @@ def play_voided_round(fed):
 def play_late_round(fed):
     """Let a forged submission be found when it is too late for the agent's own."""
     fed.open()
+    call = None
     for phase in RECORDED[:3]:
         call = fed.relay(forged=(7,) if phase == Phase.SUBMIT else ())
         fed.close_relayed(is_attested=phase != Phase.SUBMIT)

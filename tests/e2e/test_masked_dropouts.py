@@ -39,12 +39,12 @@ BACK = {
 }
 """By round: who is killed where and started again at once."""
 FAILED = {
-    9: ({n: (Phase.JOIN, BEFORE) for n in range(3)}, Outcome.ABORTED_TOO_FEW),
-    10: ({n: (Phase.SHARES, BEFORE) for n in range(3)}, Outcome.ABORTED_TOO_FEW),
-    11: ({n: (Phase.CHECK, AFTER) for n in range(3)}, Outcome.ABORTED_TOO_FEW),
-    12: ({n: (Phase.SUBMIT, BEFORE) for n in range(3)}, Outcome.ABORTED_TOO_FEW),
-    14: ({n: (Phase.UNMASK, BEFORE) for n in range(4)}, Outcome.ABORTED_UNMASK),
-    16: ({n: (Phase.UNMASK, BEFORE) for n in range(3)}, Outcome.ABORTED_NO_PROPOSAL),
+    9: (dict.fromkeys(range(3), (Phase.JOIN, BEFORE)), Outcome.ABORTED_TOO_FEW),
+    10: (dict.fromkeys(range(3), (Phase.SHARES, BEFORE)), Outcome.ABORTED_TOO_FEW),
+    11: (dict.fromkeys(range(3), (Phase.CHECK, AFTER)), Outcome.ABORTED_TOO_FEW),
+    12: (dict.fromkeys(range(3), (Phase.SUBMIT, BEFORE)), Outcome.ABORTED_TOO_FEW),
+    14: (dict.fromkeys(range(4), (Phase.UNMASK, BEFORE)), Outcome.ABORTED_UNMASK),
+    16: (dict.fromkeys(range(3), (Phase.UNMASK, BEFORE)), Outcome.ABORTED_NO_PROPOSAL),
 }
 """By round: one more than may be lost, or two, and how the round ends."""
 WHOLE = (13, 15, 17)

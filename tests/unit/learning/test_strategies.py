@@ -1,5 +1,6 @@
 """Each strategy's rule beside a plain float version of its paper, and end to end."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -304,7 +305,8 @@ def test_worker_momentum__rounds_of_one_client__follow_the_formula():
     policy = make_policy("worker-momentum", beta_micros=750_000)
     strategy, plain = get_strategy(policy), get_strategy(make_policy("fedavg"))
     delta = plain.train(make_task(policy)).sections["delta"]
-    memory, momentum = {}, delta
+    memory: Mapping[str, np.ndarray] = {}
+    momentum = delta
     for _ in range(3):
         update = strategy.train(make_task(policy, memory=memory))
         assert np.allclose(update.sections["delta"], momentum, atol=1e-6)
