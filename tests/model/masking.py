@@ -292,7 +292,7 @@ def attest_oddly(scene: Scene) -> Command:
     bitmap = rng.choice([(bits,), (bits,), (bits,), (), (bits, 0)])
     validator = rng.choice([scene.pick_actor("v")] * 3 + [scene.pick_actor()])
     built = build_attestation(scene, task_id, [validator], Bitmap(bitmap))
-    sender, call = cast("tuple[str, calls.AttestRecords | calls.AttestRecordsBundle]", built)
+    sender, call = cast("tuple[Address, calls.AttestRecords | calls.AttestRecordsBundle]", built)
     if rng.random() < 0.2:
         phase = rng.choice([Phase.JOIN, Phase.CHECK, Phase.ATTEST, masked.phase])
         call = replace(call, phase=phase, round=pick_round(scene, task_id))
