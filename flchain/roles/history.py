@@ -22,7 +22,17 @@ from flchain.protocol.events import (
     UpdateSubmitted,
     VoteCast,
 )
-from flchain.protocol.types import Address, Digest, Outcome, Phase, RoundId, TaskId, Version
+from flchain.protocol.records import Task
+from flchain.protocol.types import (
+    Address,
+    Digest,
+    Outcome,
+    Phase,
+    RoundId,
+    Seconds,
+    TaskId,
+    Version,
+)
 from flchain.roles.masked.past import MaskedPast, apply_masked, build_submissions
 
 
@@ -126,6 +136,14 @@ def apply_event(past: TaskPast, logged: LoggedEvent) -> TaskPast:
         past = replace(past, holders=(*past.holders, event.agent))
     extended = _extend(past.rounds[number], logged, past.holders)
     return replace(past, rounds={**past.rounds, number: extended})
+
+
+def compute_waited(task: Task, past: RoundPast) -> Seconds:
+    """Return how long a round waited for agents who did not act: the windows that ran out."""
+    if past.masked is None:
+        is_short = 0 < len(past.submissions) < past.opened.members
+        return task.submit_window if is_short else Seconds(0)
+    return past.masked.compute_waited(task, past.opened.members)
 
 
 def get_state_digest(past: TaskPast, version: Version) -> Digest:

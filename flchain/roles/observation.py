@@ -27,6 +27,7 @@ from flchain.protocol.reverts import (
     Barred,
     BondTooHigh,
     ComplaintsClosed,
+    InvalidPlaces,
     NoBlockHash,
     NoOffence,
     NoSeat,
@@ -35,6 +36,7 @@ from flchain.protocol.reverts import (
     NothingMissed,
     NothingToRelay,
     NotOpenYet,
+    NotRelayer,
     NotYourRank,
     NotYourTurn,
     RoundIsLive,
@@ -64,12 +66,14 @@ _OVERTAKEN = (
     Barred,
     BondTooHigh,
     ComplaintsClosed,
+    InvalidPlaces,
     NoBlockHash,
     NoOffence,
     NoSeat,
     NoSuchRecord,
     NotEntitled,
     NotOpenYet,
+    NotRelayer,
     NotYourRank,
     NotYourTurn,
     NothingMissed,
@@ -84,7 +88,8 @@ _OVERTAKEN = (
     WrongRound,
 )
 """A role looks before it acts, so NotEntitled and BondTooHigh mean that it left, or locked a bond
-in another task, since then."""
+in another task, since then; NotRelayer, that it lost its stake; InvalidPlaces, that somebody new
+took a place."""
 
 
 _PAUSES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
