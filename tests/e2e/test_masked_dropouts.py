@@ -12,6 +12,7 @@ from tests.e2e.federation import make_site_federation, open_site
 from tests.e2e.masked_child import AFTER, BEFORE, BETWEEN
 from tests.e2e.masked_stage import (
     AGENTS,
+    ENROLLED,
     PATIENT,
     MaskedStage,
     Processes,
@@ -74,6 +75,7 @@ def played(site, place):
     federation = make_site_federation(
         site, place, policy=make_secure_policy(), preset=PATIENT, agents=AGENTS, rounds=LAST
     )
+    site.control.advance_time(ENROLLED)
     processes = Processes(site, place, federation, RoundId(LAST))
     stage, stakes = MaskedStage(site, federation, processes), [get_stakes(federation)]
     try:
@@ -132,8 +134,7 @@ def list_round(played, number, kind):
     """Return the messages of a kind that anybody has published in a round."""
     federation = played[0]
     key = federation.agents[0].context.get_round_key(RoundId(number)).hex()
-    folder = federation.store._flat._folder
-    return [m for m in list_manifests(folder) if (m.round_key, m.kind) == (key, kind)]
+    return [m for m in list_manifests(federation.store) if (m.round_key, m.kind) == (key, kind)]
 
 
 @pytest.mark.parametrize("number", FAILED)
