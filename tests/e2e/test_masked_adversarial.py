@@ -58,6 +58,8 @@ from tests.e2e.masked_attacks import (
     use_keys,
 )
 from tests.e2e.masked_stage import PATIENT
+from tests.e2e.masked_transcript import read_transcript
+from tests.unit.crypto.secagg_transcripts import list_strict_subsets
 from tests.unit.roles.masked.scenes import reach, tick_all
 
 pytestmark = [pytest.mark.anvil, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -217,7 +219,10 @@ def test_reorganisation__takes_a_vector_back__no_owner_has_both_secrets_told(sit
     assert get_released(final) == arena.get_accounts() - early
     # Two holders told a share of its self-mask secret on the other branch: too few to restore it.
     assert len(early) < THRESHOLD
-    assert sorted(arena.list_messages("release")) == sorted(map(str.lower, arena.get_accounts()))
+    transcript = read_transcript(federation, FIRST)
+    assert sorted(holder for holder, _ in transcript.told) == sorted(arena.get_accounts())
+    assert transcript.find_double_holders() == transcript.find_doubly_told() == set()
+    assert transcript.find_uncovered(list_strict_subsets(transcript.survivors)) == []
     assert is_sound(arena)
 
 

@@ -1,12 +1,6 @@
-"""What everybody sees of a round uncovers no smaller sum than the survivors'.
-
-A masked vector gives itself away once its own mask and all its pair masks are known; several do
-once every mask that they do not have in common with each other alone is. The transcript here is
-every release; whoever holds t shares of a secret has the secret.
-"""
+"""What everybody sees of a round uncovers no smaller sum than the survivors'."""
 
 import itertools
-from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
@@ -15,75 +9,16 @@ from flchain.crypto.secagg.masking import build_masks, to_words
 from flchain.crypto.secagg.masks import Masks, apply_masks
 from flchain.crypto.secagg.releases import ReleasedShare, Secret
 from tests.unit.crypto.secagg_round import compute_excess, make_inputs, make_party
+from tests.unit.crypto.secagg_transcripts import (
+    count_shares,
+    find_doubly_told,
+    find_uncovered,
+    list_strict_subsets,
+    sample_subsets,
+)
 
 SMALL = make_party(6, 3)
 LARGE = make_party(50, 9, 14)
-
-
-def count_shares(transcript):
-    """Return how many places of each (owner, secret) have been told."""
-    told = defaultdict(set)
-    for holder, shares in transcript:
-        for share in shares:
-            told[share.owner, share.secret].add(holder)
-    return Counter({key: len(holders) for key, holders in told.items()})
-
-
-def find_doubly_told(party, counts):
-    """Return agents of whom both secrets can be restored."""
-    threshold = party.roster.threshold
-    return {
-        agent
-        for agent in party.agents
-        if all(counts[agent, secret] >= threshold for secret in Secret)
-    }
-
-
-def is_covered(party, counts, subset, survivors):
-    """Return whether a pair mask with a survivor outside the subset stays unknown."""
-    threshold, graph = party.roster.threshold, party.roster.graph
-    return any(
-        counts[inside, Secret.MASKING] < threshold and counts[outside, Secret.MASKING] < threshold
-        for inside in subset
-        for outside in graph.neighbours[inside]
-        if outside in survivors and outside not in subset
-    )
-
-
-def find_uncovered(party, counts, subsets, survivors):
-    return [
-        subset
-        for subset in subsets
-        if has_outside(party, subset, survivors)
-        and not is_covered(party, counts, subset, survivors)
-    ]
-
-
-def has_outside(party, subset, survivors):
-    neighbours = party.roster.graph.neighbours
-    return any(
-        other in survivors and other not in subset
-        for agent in subset
-        for other in neighbours[agent]
-    )
-
-
-def list_strict_subsets(survivors):
-    return [
-        frozenset(subset)
-        for size in range(1, len(survivors))
-        for subset in itertools.combinations(survivors, size)
-    ]
-
-
-def sample_subsets(survivors, rng, count):
-    # Runs along the circle have the fewest neighbours outside, so they are the hardest.
-    agents = list(survivors)
-    random = [
-        frozenset(rng.choice(agents, rng.integers(1, len(agents)), replace=False))
-        for _ in range(count)
-    ]
-    return [*map(frozenset, zip(agents)), *random]
 
 
 def make_transcript(party, survivors):
@@ -108,10 +43,10 @@ def plant_double_release(party, transcript, owner, times):
 def test_transcript__of_six__covers_every_strict_subset(count):
     for survivors in itertools.combinations(SMALL.agents, count):
         counts = count_shares(make_transcript(SMALL, survivors))
-        assert find_doubly_told(SMALL, counts) == set()
+        assert find_doubly_told(SMALL.roster, counts) == set()
         subsets = list_strict_subsets(survivors)
         assert len(subsets) == 2**count - 2
-        assert find_uncovered(SMALL, counts, subsets, set(survivors)) == []
+        assert find_uncovered(SMALL.roster, counts, subsets, set(survivors)) == []
 
 
 def test_transcript__of_fifty__covers_sampled_subsets():
@@ -119,9 +54,9 @@ def test_transcript__of_fifty__covers_sampled_subsets():
     dropped = set(rng.choice(LARGE.agents, 5, replace=False))
     survivors = [agent for agent in LARGE.agents if agent not in dropped]
     counts = count_shares(make_transcript(LARGE, survivors))
-    assert find_doubly_told(LARGE, counts) == set()
+    assert find_doubly_told(LARGE.roster, counts) == set()
     subsets = sample_subsets(survivors, rng, 300)
-    assert find_uncovered(LARGE, counts, subsets, set(survivors)) == []
+    assert find_uncovered(LARGE.roster, counts, subsets, set(survivors)) == []
 
 
 @pytest.mark.parametrize("party", [SMALL, LARGE], ids=["six", "fifty"])
@@ -130,18 +65,18 @@ def test_transcript__with_enough_double_releases__is_found_out(party):
     victim, threshold = survivors[0], party.roster.threshold
     clean = make_transcript(party, survivors)
     counts = count_shares(plant_double_release(party, clean, victim, threshold))
-    assert find_doubly_told(party, counts) == {victim}
+    assert find_doubly_told(party.roster, counts) == {victim}
     alone = [frozenset({victim})]
-    assert find_uncovered(party, counts, alone, set(survivors)) == alone
+    assert find_uncovered(party.roster, counts, alone, set(survivors)) == alone
 
 
 def test_transcript__with_double_releases_below_the_threshold__still_covers():
     victim, threshold = SMALL.agents[0], SMALL.roster.threshold
     clean = make_transcript(SMALL, SMALL.agents)
     counts = count_shares(plant_double_release(SMALL, clean, victim, threshold - 1))
-    assert find_doubly_told(SMALL, counts) == set()
+    assert find_doubly_told(SMALL.roster, counts) == set()
     subsets = list_strict_subsets(SMALL.agents)
-    assert find_uncovered(SMALL, counts, subsets, set(SMALL.agents)) == []
+    assert find_uncovered(SMALL.roster, counts, subsets, set(SMALL.agents)) == []
 
 
 def peel(party, agent, words, known):
