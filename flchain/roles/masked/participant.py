@@ -267,7 +267,6 @@ class Participant:
     def _wipe(self, seen: Observation) -> None:
         """Forget all secrets once nothing more can be asked of them."""
         if self._wiped != seen.round.round:
-            self.vault.close(seen.round.round)
             self.vault.wipe()
             self._posting.withdraw()
             self._wiped, self._reader = seen.round.round, None
