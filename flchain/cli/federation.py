@@ -166,8 +166,10 @@ def run_here(plan: Plan, venue: Venue, task_id: TaskId, progress: Progress) -> O
         return is_over(seen, plan.outline.rounds)
 
     with progress.stage("rounds"):
+        pool = plan.scenario.pool
+        workers = max(WORKERS, pool.size) if pool else WORKERS
         run_federation(
-            victims.roles, watch, until=until, idle=lambda _: venue.idle(), workers=WORKERS
+            victims.roles, watch, until=until, idle=lambda _: venue.idle(), workers=workers
         )
     with progress.stage("claims"):
         _claim_all(plan, federation, watch, venue, progress)

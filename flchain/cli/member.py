@@ -139,6 +139,9 @@ Sources:
 
 
 @agent.command("run", epilog=_SOURCES)
+@click.option(
+    "--attack", metavar="NAME", help="Be malicious, to try out a federation: send what it makes."
+)
 @_data_options
 @_node_options
 @_floor_options

@@ -5,6 +5,7 @@ from typing import Any
 
 from flchain.cli.draws import list_proofs, read_holders
 from flchain.cli.session import Session
+from flchain.learning.budgets import compute_spent_epsilon
 from flchain.protocol.errors import FlchainError
 from flchain.protocol.events import (
     AgentRegistered,
@@ -12,9 +13,12 @@ from flchain.protocol.events import (
     RewardsPublished,
 )
 from flchain.protocol.manifest import decode_manifest
+from flchain.protocol.policy import MICROS
 from flchain.protocol.types import Digest, Outcome, Role, RoundId, Verdict
 from flchain.roles.execution import compute_survivors
 from flchain.roles.history import History, RoundPast, TaskPast
+from flchain.roles.spending import list_charged_rounds
+from flchain.roles.terms import load_terms
 from flchain.storage.cid import cid_from_digest
 
 Rows = list[dict[str, Any]]
@@ -162,6 +166,30 @@ def list_rewards(session: Session, number: int | None) -> Rows:
         if isinstance(item.event, RewardsPublished) and number in (None, item.event.round)
     ]
     return sorted(rows, key=lambda row: (row["round"], row["index"] is None, row["index"]))
+
+
+def list_privacy(session: Session, number: int | None) -> Rows:
+    """Return one row for each round that was charged; none where the task adds no noise."""
+    ledger, task_id = session.ledger, session.get_task_id()
+    terms = load_terms(ledger, session.store, task_id)
+    privacy = terms.policy.privacy
+    if not terms.task.privacy_rounds:
+        return []
+    charged = list_charged_rounds(ledger, task_id, terms.task)
+    return [
+        {
+            "round": int(charged_round),
+            "spent": spent,
+            "allowed": terms.task.privacy_rounds,
+            "epsilon": compute_spent_epsilon(terms.policy, spent),
+            "of": privacy.budget_micros / MICROS,
+            "_delta_inverse": privacy.delta_inverse,
+            "_mechanism": privacy.mechanism,
+            "_accountant": "renyi",
+        }
+        for spent, charged_round in enumerate(charged, start=1)
+        if number in (None, charged_round)
+    ]
 
 
 def list_models(session: Session, _number: int | None) -> Rows:

@@ -88,7 +88,9 @@ class Screen:
         self._progress.update(self._rounds, completed=finished, visible=True)
 
     def note(self, notice: Notice) -> None:
-        """Move the bar of the phase that a notice belongs to."""
+        """Move the bar of the phase that a notice belongs to; say what went wrong."""
+        if notice.detail:
+            self.say(notice.detail)
         if self._phase is not None and self._phase in _PHASES.get(notice.action, ()):
             self._progress.advance(self._step)
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from flchain.cli.draws import Holding, list_proofs
+from flchain.cli.rules import NO_NOISE, Noise
 from flchain.cli.tally import PhaseClock, Tally
 from flchain.learning.evaluation import Evaluation
 from flchain.protocol.events import ModelPublished
@@ -40,6 +41,9 @@ class Outline:
     mode: str = "plain"
     killed: int = 0
     """Agents that are killed in the middle of the run."""
+    contribution: str = "participation"
+    compression: str = "none"
+    noise: Noise = NO_NOISE
 
 
 @dataclass(frozen=True)

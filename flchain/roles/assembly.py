@@ -28,7 +28,7 @@ from flchain.roles.masked.inputs import (
     gather_releases,
     read_listed_releases,
 )
-from flchain.roles.retention import name_version_pin
+from flchain.roles.retention import name_round_pin, name_version_pin
 from flchain.roles.scores import gather_scores, read_recorded_scores
 from flchain.roles.terms import Terms
 
@@ -109,8 +109,7 @@ def _execute_own(context: Context, terms: Terms, task: TaskPast, past: RoundPast
     """Execute a round with the scores and releases that this role can find."""
     scores = gather_scores(context, terms, past)
     found = Found(scores, gather_releases(context, terms, task, past))
-    inputs = build_inputs(context, terms, task, past, found)
-    return execute_round(terms, inputs, context.archive, context.ids)
+    return _execute(context, terms, build_inputs(context, terms, task, past, found))
 
 
 def _execute_proposed(
@@ -126,9 +125,18 @@ def _execute_proposed(
     try:
         releases = read_listed_releases(context.archive, task.holders, past, proposal)
         inputs = build_inputs(context, terms, task, past, Found(scores, releases))
-        return execute_round(terms, inputs, context.archive, context.ids)
+        return _execute(context, terms, inputs)
     except (TooFewShares, UnlistedReleases):
         return _execute_own(context, terms, task, past)
+
+
+def _execute(context: Context, terms: Terms, inputs: RoundInputs) -> RoundResult:
+    """Execute a round and keep the releases that it counts: nobody attested that it serves them."""
+    result = execute_round(terms, inputs, context.archive, context.ids)
+    if inputs.masked is not None:
+        pin = name_round_pin(context, inputs.round)
+        context.archive.pin(list(inputs.masked.releases.values()), pin)
+    return result
 
 
 def publish_result(context: Context, result: RoundResult, version: Version) -> None:

@@ -100,8 +100,8 @@ class Reexecution:
     ) -> RoundResult | None:
         """Return the round's true result; None, with the reason recorded, if there is none.
 
-        Where contributions are scored, it follows from the scores that `proposal` recorded, by
-        default the last one.
+        Where contributions are scored, or updates masked, it follows from the scores or releases
+        that `proposal` recorded, by default the last one.
         """
         parent = self._get_parent(past)
         if parent is None or not self._check_updates(past):
@@ -128,7 +128,8 @@ class Reexecution:
         except (AdapterError, EncodingError, ProofError) as error:
             if inputs.masked is None:
                 raise
-            self.findings.failed("masked sum", f"it can't be unmasked here: {error}", number)
+            report = self.findings.failed if proposal is None else self.findings.noted
+            report("masked sum", f"it can't be unmasked here: {error}", number)
             return None
 
     def _read_releases(
@@ -245,7 +246,8 @@ class Reexecution:
         number = past.opened.round
         for proposal in self.evidence.get_slashed(number):
             subject = f"slashed bond of {proposal.proposer}"
-            own = self._execute(past, proposal) if is_scored(self.terms) else result
+            has_choices = is_scored(self.terms) or past.masked is not None
+            own = self._execute(past, proposal) if has_choices else result
             if own is not None and proposal.content == own.content:
                 text = f"its proposal of attempt {proposal.attempt} was right"
                 self.findings.failed(subject, text, number)

@@ -1,7 +1,7 @@
 """The validator in a masked round: checks keys, shares and vectors, and attests what it holds.
 
-It counts as joined only whose message it had before SHARES closed. Somebody who showed its keys to
-nobody until then could else accuse everybody of having sent it no share.
+It counts as joined only whose message it had while agents waited for it. Somebody who showed its
+keys to nobody until they had dealt could else accuse everybody of having sent it no share.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,6 +21,7 @@ from flchain.roles.context import Context
 from flchain.roles.duties import is_entitled
 from flchain.roles.masked.blobs import Messages
 from flchain.roles.masked.keyring import Keyring
+from flchain.roles.masked.participant import WAIT_FOR_KEYS
 from flchain.roles.masked.rosters import Joined, JoinReader, build_round_roster
 from flchain.roles.masked.unmasking import read_sharing, read_vector
 from flchain.roles.observation import Observation
@@ -97,8 +98,10 @@ class Checker:
 
     def _note_timely(self, seen: Observation) -> None:
         """Read the keys of all who joined, and remember who showed them in time."""
-        reader = self._read_joined(seen)
-        self._timely[seen.round.round] = frozenset(reader.found)
+        number, window = seen.round.round, self.terms.task.shares_window
+        is_late = seen.now >= seen.masked.opens_at + WAIT_FOR_KEYS * window
+        if not (is_late and number in self._timely):
+            self._timely[number] = frozenset(self._read_joined(seen).found)
 
     def _check_shares(self, seen: Observation) -> Checked:
         reader = self._read_joined(seen)
@@ -107,10 +110,10 @@ class Checker:
         honest = {agent: reader.found[agent] for agent in timely if agent in reader.found}
         counted = self._select_joined(seen, honest)
         roster = self._build_roster(seen, counted)
-        sharings, missing = self._read_sharings(seen, roster)
-        convicted = self._convict(seen, roster, sharings)
+        sharings, is_short = self._read_sharings(seen, roster)
+        convicted, is_open = self._convict(seen, roster, sharings)
         good = {seen.find_place(agent) for agent in sharings if agent not in convicted}
-        return Checked(frozenset(p for p in good if p is not None), missing)
+        return Checked(frozenset(p for p in good if p is not None), missing=is_short or is_open)
 
     def _select_joined(
         self, seen: Observation, found: Mapping[Address, Joined]
@@ -147,13 +150,17 @@ class Checker:
 
     def _convict(
         self, seen: Observation, roster: Roster, sharings: Mapping[Address, Sharing]
-    ) -> frozenset[Address]:
-        """Return the senders against whom there is evidence."""
-        return frozenset(
-            seen.past.holders[complaint.accused]
-            for complaint in seen.masked_past.complaints
-            if self._is_proven(seen, roster, sharings, complaint)
-        )
+    ) -> tuple[frozenset[Address], bool]:
+        """Return the senders against whom there is evidence, and whether some is missing."""
+        guilty: set[Address] = set()
+        missing = False
+        for complaint in seen.masked_past.complaints:
+            try:
+                if self._is_proven(seen, roster, sharings, complaint):
+                    guilty.add(seen.past.holders[complaint.accused])
+            except (AdapterError, ContentCorrupt):
+                missing = True
+        return frozenset(guilty), missing
 
     def _is_proven(
         self,
@@ -162,13 +169,16 @@ class Checker:
         sharings: Mapping[Address, Sharing],
         complaint: ComplaintPosted,
     ) -> bool:
+        """Return what the evidence shows. Raises AdapterError or ContentCorrupt without it."""
         accuser, dealer = complaint.agent, seen.past.holders[complaint.accused]
         if accuser not in roster.keys or dealer not in sharings:
             return False
         try:
             data = self._messages(seen).fetch(accuser, Phase.CHECK, complaint.digest)
             evidence = decode_complaint(roster, accuser, data)
-        except (AdapterError, EncodingError, ProofError):
+        except ContentCorrupt:
+            raise
+        except (EncodingError, ProofError):
             return False
         if evidence.dealer != dealer:
             return False

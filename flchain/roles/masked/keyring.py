@@ -4,6 +4,7 @@ A key that is used twice masks two vectors alike. The round key is part of how h
 theirs, so only somebody who wants to bring one back does.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -37,9 +38,9 @@ class Keyring:
         """
         marks = {agent: _mark(each) for agent, each in joined.items()}
         earlier = frozenset().union(*(m for n, m in self._known.items() if n != number))
-        everything = [mark for each in marks.values() for mark in each]
-        twice = {mark for mark in everything if everything.count(mark) > 1}
-        self._keep(number, frozenset(everything))
+        counts = Counter(mark for each in marks.values() for mark in each)
+        twice = {mark for mark, count in counts.items() if count > 1}
+        self._keep(number, frozenset(counts))
         return frozenset(
             agent for agent, each in marks.items() if not (earlier | twice).isdisjoint(each)
         )

@@ -35,6 +35,7 @@ from flchain.roles.masked.posting import DroppedOut, Posting, publish_message
 from flchain.roles.masked.rosters import JoinReader, build_round_roster
 from flchain.roles.masked.unmasking import read_sharing
 from flchain.roles.masked.vault import KeptRecord, Secret, Vault
+from flchain.roles.masked.views import verify_view
 from flchain.roles.observation import Observation
 from flchain.roles.terms import Floors, Terms, count_trusted
 
@@ -62,11 +63,13 @@ class Participant:
     _reader: JoinReader | None = None
     _out: RoundId = _NO_ROUND
     """The newest round that the agent dropped out of."""
+    _checked: RoundId = _NO_ROUND
+    """The newest round whose shares are all opened, with nothing left to complain about."""
     _wiped: RoundId = _NO_ROUND
 
     def tick(self, seen: Observation) -> bool:
         """Do what is due; return whether something was done."""
-        if seen.round.outcome is not Outcome.NONE or seen.masked.phase is Phase.ENDED:
+        if not _is_masked(seen):
             self._wipe(seen)
             return False
         is_open = seen.now >= seen.masked.opens_at and seen.masked.anchor != ZERO_DIGEST
@@ -133,7 +136,17 @@ class Participant:
         kept = self.vault.get_record(number, Phase.JOIN)
         if kept is None or self._find_digest(seen, Phase.JOIN) != kept.digest:
             raise DroppedOut("the journal does not have the secrets of the keys on the chain")
+        key, places = self._origin(seen).round_key, len(seen.past.holders)
+        verify_view(seen.masked_past, key, seen.masked.anchor, places)
+        self._verify_anchors(seen)
         return True
+
+    def _verify_anchors(self, seen: Observation) -> None:
+        """Raise DroppedOut if a record of this round was made under another view."""
+        for phase, anchor in seen.masked_past.anchors.items():
+            kept = self.vault.get_record(seen.round.round, phase)
+            if kept is not None and kept.anchor != anchor:
+                raise DroppedOut("the chain went another way after a record was made")
 
     def _join(self, seen: Observation) -> bytes:
         secret = self.vault.begin(seen.round.round, self.count_weight())
@@ -164,12 +177,15 @@ class Participant:
     def _check(self, seen: Observation) -> bool:
         """Complain about every bad share that was sent to this agent."""
         closes_at = seen.masked.opens_at + self.terms.task.forced_window
-        if seen.now >= closes_at or not self._belongs(seen):
+        is_done = self._checked == seen.round.round
+        if is_done or seen.now >= closes_at or not self._belongs(seen):
             return False
         roster, secrets, sharings = self._read_sharings(seen, Phase.SHARES)
         _, bad = open_shares(roster, self._account, secrets, sharings)
         known = {c.accused for c in seen.masked_past.complaints if c.agent == self._account}
         due = [dealer for dealer in bad if seen.find_place(dealer) not in known]
+        if not due and sharings.keys() == seen.name_set(Phase.SHARES) & roster.keys.keys():
+            self._checked = seen.round.round
         for dealer in due:
             self._complain(seen, roster, secrets, dealer)
         return bool(due)
@@ -195,6 +211,8 @@ class Participant:
         if members & self._read_joined(seen, joined):
             return None
         roster = self._build_roster(seen, joined, seen.masked_past.anchors[Phase.SHARES])
+        if not members <= roster.keys.keys():
+            raise DroppedOut("validators attested keys that are not valid")
         secret, secrets = self._secrets(seen)
         bound, policy = self._origin(seen).bind(self._account), self.terms.policy
         opening = build_opening(secret.weight, bound, secret.seed)
@@ -241,6 +259,8 @@ class Participant:
         self, seen: Observation, joined: Mapping[Address, Digest], seed: Digest
     ) -> Roster:
         found = self._reader.found if self._reader else {}
+        if self._account not in found:
+            raise DroppedOut("the store does not give back the message that this agent joined with")
         keys = {agent: each.keys for agent, each in found.items()}
         return build_round_roster(self.terms, self._origin(seen), joined, keys, seed)
 
@@ -251,7 +271,10 @@ class Participant:
         return secret, derive_secrets(secret.seed, self._origin(seen).bind(self._account))
 
     def _check_trust(self, agents: AbstractSet[Address], verb: str) -> None:
-        """Raise DroppedOut unless enough organisations that this agent knows are among them."""
+        """Raise DroppedOut unless there are enough agents, and enough that this one knows."""
+        fewest = max(self.terms.task.min_survivors, self.floors.min_survivors)
+        if len(agents) < fewest:
+            raise DroppedOut(f"{len(agents)} agents have {verb}, {fewest} must have")
         known, least = count_trusted(self.floors, agents), self.floors.min_trusted
         if known < least:
             raise DroppedOut(f"{known} agents that you trust have {verb}, you ask for {least}")
@@ -267,7 +290,8 @@ class Participant:
     def _wipe(self, seen: Observation) -> None:
         """Forget all secrets once nothing more can be asked of them."""
         if self._wiped != seen.round.round:
-            self.vault.wipe()
+            self.vault.close(seen.round.round)
+            self.vault.wipe(seen.round.round)
             self._posting.withdraw()
             self._wiped, self._reader = seen.round.round, None
 
@@ -294,6 +318,12 @@ class Participant:
     @property
     def _account(self) -> Address:
         return self.context.signer.address
+
+
+def _is_masked(seen: Observation) -> bool:
+    """Return whether the newest round is live and in its masked part."""
+    is_live = seen.round.outcome is Outcome.NONE and seen.masked.round == seen.round.round
+    return is_live and Phase.JOIN <= seen.masked.phase <= Phase.UNMASK
 
 
 _ENTITLING = {

@@ -3,7 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import reduce
 
+from flchain.chain.base import LoggedEvent
 from flchain.protocol.digests import chain_record, compute_majority, decode_bitmap, start_chain
 from flchain.protocol.events import (
     AgentMissed,
@@ -53,6 +55,8 @@ class MaskedPast:
     """Batch and place of removed records."""
     missed: frozenset[Address] = frozenset()
     """Agents that have paid for a missed step of this round."""
+    trail: tuple[LoggedEvent, ...] = ()
+    """All events of the masked part, in order: what the others follow from."""
 
     def get_records(self, phase: Phase) -> Mapping[int, Digest]:
         """Return the digests in force of a phase, by place."""
@@ -134,20 +138,22 @@ def build_submissions(
 
 def chain_events(round_key: Digest, events: Iterable[Event]) -> int:
     """Return the rolling commitment, 240 bits, after a round's records, as the contract has it."""
-    commitment = start_chain(round_key)
-    for event in events:
-        match event:
-            case RecordPosted():
-                commitment = chain_record(commitment, event.agent, event.digest, event.place)
-            case RecordsRelayed():
-                commitment = chain_record(commitment, event.relayer, event.root, event.batch)
-            case RecordVoided():
-                commitment = chain_record(commitment, event.agent, ZERO_DIGEST, event.place)
-            case PhaseClosed() if event.phase not in {Phase.SHARES, Phase.SUBMIT}:
-                commitment = start_chain(event.set_root)
-            case _:
-                continue
-    return commitment
+    return reduce(chain_event, events, start_chain(round_key))
+
+
+def chain_event(commitment: int, event: Event) -> int:
+    """Return the rolling commitment after one more event."""
+    match event:
+        case RecordPosted():
+            return chain_record(commitment, event.agent, event.digest, event.place)
+        case RecordsRelayed():
+            return chain_record(commitment, event.relayer, event.root, event.batch)
+        case RecordVoided():
+            return chain_record(commitment, event.agent, ZERO_DIGEST, event.place)
+        case PhaseClosed() if event.phase not in {Phase.SHARES, Phase.SUBMIT}:
+            return start_chain(event.set_root)
+        case _:
+            return commitment
 
 
 def list_relayed(past: MaskedPast, anchors: Mapping[Phase, Digest]) -> list[Relayed]:
@@ -157,7 +163,7 @@ def list_relayed(past: MaskedPast, anchors: Mapping[Phase, Digest]) -> list[Rela
         Relayed(batch.phase, batch.batch, known[batch.phase], place, record)
         for batch in past.batches
         if batch.phase in known
-        for place, record in _list_entries(batch)
+        for place, record in list_entries(batch)
     ]
 
 
@@ -165,19 +171,20 @@ def find_relayed(past: MaskedPast, phase: Phase, place: int, anchor: Digest) -> 
     """Return the record that a batch put at a place, voided or not: no second one ever does."""
     for batch in past.batches:
         if batch.phase is phase and place in decode_bitmap(batch.added):
-            record = dict(_list_entries(batch))[place]
+            record = dict(list_entries(batch))[place]
             return Relayed(phase, batch.batch, anchor, place, record)
     return None
 
 
-def _list_entries(event: RecordsRelayed) -> list[tuple[int, SignedRecord]]:
+def list_entries(event: RecordsRelayed) -> list[tuple[int, SignedRecord]]:
+    """Return the records of a batch that count, with their places."""
     added = decode_bitmap(event.added)
     places = sorted(decode_bitmap(event.places))
     return [entry for entry in zip(places, event.records, strict=True) if entry[0] in added]
 
 
 def _list_added(event: RecordsRelayed) -> dict[int, Digest]:
-    return {place: record.digest for place, record in _list_entries(event)}
+    return {place: record.digest for place, record in list_entries(event)}
 
 
 def _record(past: MaskedPast, phase: Phase, added: Mapping[int, Digest]) -> MaskedPast:

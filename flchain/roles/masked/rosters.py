@@ -19,6 +19,7 @@ from flchain.protocol.policy import Policy
 from flchain.protocol.types import Address, Bps, Digest, Phase
 from flchain.roles.masked.blobs import Messages, Origin, split_join
 from flchain.roles.terms import Terms
+from flchain.storage.errors import ContentCorrupt
 
 _WHOLE = 10_000
 
@@ -50,7 +51,8 @@ class JoinReader:
             data = self.messages.fetch(agent, Phase.JOIN, digest)
             most = self.messages.terms.policy.update.w_max
             self.found[agent] = decode_join(data, most, self.messages.origin.bind(agent))
-        except AdapterError:
+        except (AdapterError, ContentCorrupt):
+            # What a store altered another may have whole.
             return False
         except (EncodingError, ProofError) as error:
             self.refused[agent] = str(error)

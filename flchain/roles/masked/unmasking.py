@@ -43,6 +43,8 @@ from flchain.storage.errors import ContentCorrupt, ContentUnavailable
 
 WEIGHT_FAULT = "WeightSumMismatch"
 """The fault of a round whose weights do not add up."""
+BLOB_FAULT = "MalformedMember"
+"""The fault of a round in which a majority attested what is no message of a member."""
 
 
 @dataclass(frozen=True)
@@ -123,19 +125,26 @@ def aggregate_masked(
     committed to, nobody can tell who lied: the sum is void, which the `fault` says.
     """
     messages = Messages(terms, archive, inputs.origin)
-    opening = open_round(messages, inputs, (each.agent for each in survivors))
-    right = find_right_releases(opening)
-    total = _unmask(messages, opening, survivors)
-    points = [opening.commitments[each.agent] for each in survivors]
     try:
+        opening = open_round(messages, inputs, (each.agent for each in survivors))
+        total = _unmask(messages, opening, survivors)
+        points = [opening.commitments[each.agent] for each in survivors]
         verify_weight_sum(points, total.weight, total.limbs)
+    except EncodingError:
+        return _void_sum(terms, inputs, len(survivors), BLOB_FAULT)
     except WeightSumMismatch:
-        nothing = np.zeros_like(total.update)
-        sections = read_sum(nothing, terms.policy, inputs.origin.round_key)
-        return Aggregate(sections, (0,) * len(survivors), 0, WEIGHT_FAULT)
+        return _void_sum(terms, inputs, len(survivors), WEIGHT_FAULT)
+    right = find_right_releases(opening)
     sections = read_sum(total.update, terms.policy, inputs.origin.round_key)
     paid = tuple(int(each.agent in right) for each in survivors)
     return Aggregate(sections, paid, total.weight)
+
+
+def _void_sum(terms: Terms, inputs: MaskedInputs, survivors: int, fault: str) -> Aggregate:
+    """Return no sum at all, for which nobody is paid."""
+    nothing = np.zeros(count_words(terms.policy), np.int32)
+    sections = read_sum(nothing, terms.policy, inputs.origin.round_key)
+    return Aggregate(sections, (0,) * survivors, 0, fault)
 
 
 def describe_masked(inputs: MaskedInputs, aggregate: Aggregate) -> dict[str, CanonicalValue]:

@@ -113,25 +113,24 @@ class Vault:
         self._write(number, f"{phase.name}-{_SIGNATURE}", r + vs)
         return SignedRecord(kept.digest, r, vs)
 
-    def wipe(self) -> None:
-        """Forget the secrets of every round, and note that these rounds get no others."""
-        names = [n for n in self.context.journal.names() if n.startswith(self._prefix)]
-        if not names:
-            return
-        rounds = (name.removeprefix(self._prefix).partition("-")[0] for name in names)
-        newest = RoundId(max(map(int, rounds)))
-        if not self.is_closed(newest):
-            self.context.journal.write(self._closed_name, b"%d" % newest)
-        for name in names:
-            self.context.journal.delete(name)
+    def close(self, number: RoundId) -> None:
+        """Note that rounds up to this one are over: no secrets and records are made for them."""
+        if not self.is_closed(number):
+            self.context.journal.write(self._closed_name, b"%d" % number)
 
     def is_closed(self, number: RoundId) -> bool:
-        """Return whether secrets of this round, or of a later one, were forgotten."""
+        """Return whether a round was over once, and its secrets may be gone."""
         return number <= int(self.context.journal.read(self._closed_name) or b"-1")
+
+    def wipe(self, number: RoundId) -> None:
+        """Forget the secrets of this round and of all before it."""
+        for name in list(self.context.journal.names()):
+            if name.startswith(self._prefix) and name < self._name(RoundId(number + 1), ""):
+                self.context.journal.delete(name)
 
     def _verify_open(self, number: RoundId) -> None:
         if self.is_closed(number):
-            raise ConfigError(f"round {number} was over: it gets no other secrets and records")
+            raise ConfigError(f"round {number} was over: no secrets are made for it again")
 
     def _read_signature(self, number: RoundId, phase: Phase) -> bytes | None:
         return self._read(number, f"{phase.name}-{_SIGNATURE}", 2 * _DIGEST)

@@ -301,7 +301,8 @@ def test_agent__round_that_was_over__drops_out_instead_of_signing():
     federation = make_federation()
     run_to(federation, Phase.SHARES)
     agent = federation.agents[0]
-    agent._participant.vault.wipe()
+    agent._participant.vault.close(1)
+    agent._participant.vault.wipe(1)
     notes, signer = [], CountingSigner(agent.context.signer)
     again = rebuild(agent, signer=signer, report=notes.append)
     assert not again.tick(federation.watch.observe())
