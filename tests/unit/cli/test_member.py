@@ -20,7 +20,7 @@ class FakeNodes:
 def test_agent_run__relayed__is_handed_on(monkeypatch, flags, is_relayed):
     nodes = FakeNodes()
     monkeypatch.setattr(member, "_nodes", lambda: nodes)
-    line = ["run", "--data", "digits", "--key", "0x" + "11" * 32, *flags]
+    line = ["run", "--data", "digits", *flags]
     result = CliRunner().invoke(member.agent, line, obj={})
     assert result.exit_code == 0, result.output
     assert nodes.options["is_relayed"] is is_relayed
