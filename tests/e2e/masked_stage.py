@@ -180,10 +180,10 @@ class MaskedStage:
                 if comes_back:
                     self.processes.start(agent)
             is_over = seen.round.round == number and seen.round.outcome is not Outcome.NONE
-            if any([role.tick(seen) for role in roles]):
+            acted = [role.tick(seen) for role in roles]
+            if any(acted):
                 continue
             if is_over:
-                print("ROUND", number, seen.round.outcome.name, time.monotonic(), flush=True)
                 return seen
             wait = self._compute_wait(seen)
             if wait > 0:
