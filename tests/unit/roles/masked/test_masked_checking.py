@@ -21,6 +21,7 @@ from tests.unit.roles.masked.scenes import (
     FIRST,
     add_up,
     collect_notices,
+    flip,
     flip_block,
     listen_to_updates,
     look,
@@ -34,12 +35,6 @@ from tests.unit.roles.masked.scenes import (
 
 BAD = 1
 """The agent that does something wrong."""
-
-
-def flip(payload, place):
-    changed = bytearray(payload)
-    changed[place] ^= 1
-    return bytes(changed)
 
 
 def make_all_of(federation, name, change):
