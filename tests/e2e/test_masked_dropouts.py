@@ -49,8 +49,8 @@ FAILED = {
     8: (dict.fromkeys(range(3), (Phase.SHARES, BEFORE)), Outcome.ABORTED_TOO_FEW),
     9: (SUBMIT_LOST, Outcome.ABORTED_TOO_FEW),
     11: (dict.fromkeys(range(4), (Phase.UNMASK, BEFORE)), Outcome.ABORTED_UNMASK),
-    # As many releases as the threshold pass, but nobody has a share of its own secret to tell.
-    13: (dict.fromkeys(range(3), (Phase.UNMASK, BEFORE)), Outcome.ABORTED_NO_PROPOSAL),
+    # As many releases as shares restore are one too few: nobody has a share of its own secret.
+    13: (dict.fromkeys(range(3), (Phase.UNMASK, BEFORE)), Outcome.ABORTED_UNMASK),
 }
 """By round: one more than may be lost, or two, and how the round ends."""
 WHOLE = (10, 12, 14)
