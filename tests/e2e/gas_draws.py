@@ -299,8 +299,8 @@ def play_keys(fed):
     guardian = make_signer("guardian")
     chain.enrich(guardian)
     secrets = (make_secret(f"key {number}") for number in count())
-    proven = (prove_possession(ledger, owner.address, secret) for secret in secrets)
-    proofs = list(islice((pair for pair in proven if is_usual(pair[1])), 4))
+    pairs = (prove_possession(ledger, owner.address, secret) for secret in secrets)
+    proofs = list(islice((pair for pair in pairs if is_usual(pair[1])), 4))
     for name in (None, "setGuardian"):
         chain.send(
             c.SetGuardian(chain.sponsor.address if name is None else guardian.address), owner, name
