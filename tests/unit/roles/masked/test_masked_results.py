@@ -53,6 +53,7 @@ def forge_rows(change):
 
     def forge(context, terms, inputs, result):
         document = decode_canonical(result.record.payload, max_size=1 << 20)
+        assert isinstance(document, dict)
         document["releases"] = change(document["releases"])
         record = seal_payload(
             encode_canonical(document),
@@ -285,7 +286,7 @@ def test_inputs__a_round__have_members_sharings_and_posted_releases(played):
 
 
 def test_inputs__plain_round__are_none(played):
-    federation, seen = played
+    _, seen = played
     plain = replace(seen.live, masked=None)
     assert build_masked_inputs(None, seen.past.holders, plain) is None
     assert name_releases(plain, seen.past.holders) == {}
