@@ -19,21 +19,9 @@ import {Seats} from "./libraries/Seats.sol";
 import {Settlement} from "./libraries/Settlement.sol";
 import {Decision, Tallies} from "./libraries/Tallies.sol";
 import {Page} from "./types/Book.sol";
-import {
-    Audit,
-    Ballot,
-    Content,
-    Draw,
-    DrawKey,
-    Member,
-    Outcome,
-    Phase,
-    Proposal,
-    Round,
-    SeatProof,
-    SignedVote,
-    Vote
-} from "./types/Types.sol";
+import {Draw, DrawKey, SeatProof} from "./types/DrawTypes.sol";
+import {Member, Outcome, Phase, Round} from "./types/Types.sol";
+import {Audit, Ballot, Content, Proposal, SignedVote, Vote} from "./types/VoteTypes.sol";
 
 /// @title RoundManager
 /// @notice Proposals, votes and finality, on top of tasks and rounds.
@@ -73,7 +61,14 @@ contract RoundManager is Rounds {
             raw.offset := sub(proofs.offset, 0x20)
             raw.length := sub(calldatasize(), raw.offset)
         }
-        DrawBook.prove(_book.pages[taskId], _suite(), taskId, round, raw);
+        DrawBook.prove({
+            page: _book.pages[taskId],
+            masked: _MASKED,
+            epochLength: _EPOCH_LENGTH,
+            taskId: taskId,
+            round: round,
+            raw: raw
+        });
     }
 
     /// @inheritdoc IRoundManager

@@ -89,11 +89,6 @@ abstract contract Rounds is IRoundManager, Tasks {
     /* VIEW */
 
     /// @inheritdoc IRoundManager
-    function getPhase(uint64 taskId) public view returns (Phase) {
-        return RoundState.getExactPhase(_book.pages[taskId], _MASKED, taskId);
-    }
-
-    /// @inheritdoc IRoundManager
     function getRound(uint64 taskId) external view returns (Round memory round) {
         Page storage page = _book.pages[taskId];
         round = page.round;
@@ -109,6 +104,11 @@ abstract contract Rounds is IRoundManager, Tasks {
     /// @inheritdoc IRoundManager
     function getSurvivors(uint64 taskId) external view returns (uint256[] memory words, uint256 count) {
         return RoundState.getSurvivors(_book.pages[taskId]);
+    }
+
+    /// @inheritdoc IRoundManager
+    function getPhase(uint64 taskId) public view returns (Phase) {
+        return RoundState.getExactPhase(_book.pages[taskId], _MASKED, taskId);
     }
 
     /// @inheritdoc IRoundManager

@@ -169,6 +169,13 @@ abstract contract Tasks is ITasks, Signed {
     }
 
     function _suite() internal view returns (Suite memory) {
-        return Suite(_AGENTS, _MODELS, _REWARDS, _SEEDS, _MASKED, _EPOCH_LENGTH);
+        return Suite({
+            agents: _AGENTS,
+            models: _MODELS,
+            rewards: _REWARDS,
+            seeds: _SEEDS,
+            masked: _MASKED,
+            epochLength: _EPOCH_LENGTH
+        });
     }
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {AnchoredRecord, MaskedRound, Outcome, Phase, SignedAttestation, SignedRecord} from "../types/Types.sol";
+import {AnchoredRecord, MaskedRound, SignedRecord} from "../types/MaskedTypes.sol";
+import {Outcome, Phase, SignedAttestation} from "../types/Types.sol";
 
 /// @title IMaskedRounds
 /// @notice The masked part of a round in secure mode: JOIN, SHARES, CHECK, SUBMIT, ATTEST and UNMASK.
@@ -135,6 +136,8 @@ interface IMaskedRounds {
     function complain(uint64 taskId, uint32 round, bytes32 anchor, uint256 accused, bytes32 digest) external;
 
     /// @notice Attest in CHECK or ATTEST that the caller holds and verified the blobs of these places; additive.
+    // The formatter does not count the semicolon.
+    // solhint-disable-next-line max-line-length
     function attestRecords(uint64 taskId, uint32 round, Phase phase, bytes32 anchor, uint256[] calldata bitmap) external;
 
     /// @notice Record up to 32 signed attestations; skips those that add nothing, reverts on invalid ones.

@@ -1,22 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {
-    Audit,
-    Ballot,
-    Content,
-    Draw,
-    DrawKey,
-    Outcome,
-    Phase,
-    Proposal,
-    Round,
-    SeatProof,
-    SignedAttestation,
-    SignedVote,
-    Submissions,
-    Vote
-} from "../types/Types.sol";
+import {Draw, DrawKey, SeatProof} from "../types/DrawTypes.sol";
+import {Outcome, Phase, Round, SignedAttestation, Submissions} from "../types/Types.sol";
+import {Audit, Ballot, Content, Proposal, SignedVote, Vote} from "../types/VoteTypes.sol";
 import {ITasks} from "./ITasks.sol";
 
 /// @title IRoundManager

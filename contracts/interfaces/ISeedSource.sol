@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {Draw} from "../types/Types.sol";
+import {Draw} from "../types/DrawTypes.sol";
 
 /// @title ISeedSource
 /// @notice Where the randomness of a draw comes from.

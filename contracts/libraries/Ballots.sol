@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {Ballot} from "../types/Types.sol";
+import {Ballot} from "../types/VoteTypes.sol";
 
 /// @notice A `Ballot` in one word, from the lowest byte: cast, approvals, worse, missing, topReject, rejectKinds,
 /// attempt, startRank, rank, isLive, isExtended (a byte each), voteClose 40, openedAt 40, voted 64.

@@ -23,12 +23,15 @@ library Committees {
 
     /// @notice Record the first `count` seats of a list.
     function store(Page storage page, uint256[] memory list, uint256 count) internal {
-        for (uint256 start = 0; start < count; start += LANES) {
-            uint256 word = 0;
-            for (uint256 i = 0; i < LANES && start + i < count; ++i) {
-                word |= list[start + i] << (SEAT_BITS * i);
+        unchecked {
+            for (uint256 start = 0; start < count; start += LANES) {
+                uint256 end = count - start < LANES ? count : start + LANES;
+                uint256 word = 0;
+                for (uint256 i = end; i != start; --i) {
+                    word = (word << SEAT_BITS) | _at(list, i - 1);
+                }
+                page.seats[start / LANES] = word;
             }
-            page.seats[start / LANES] = word;
         }
     }
 
@@ -36,10 +39,12 @@ library Committees {
     function load(Page storage page, uint256 count, uint256 length) internal view returns (uint256[] memory list) {
         list = new uint256[](length);
         uint256 word = 0;
-        for (uint256 i = 0; i < count; ++i) {
-            if (i % LANES == 0) word = page.seats[i / LANES];
-            list[i] = word & SEAT;
-            word >>= SEAT_BITS;
+        unchecked {
+            for (uint256 i = 0; i < count; ++i) {
+                if (i % LANES == 0) word = page.seats[i / LANES];
+                list[i] = word & SEAT;
+                word >>= SEAT_BITS;
+            }
         }
     }
 
@@ -73,9 +78,11 @@ library Committees {
 
     /// @notice Return who sits: the holders of the `seats` lowest of the first `count` seats of the list.
     function seat(uint256[] memory list, uint256 count, uint256 seats) internal pure returns (uint256 committee) {
-        uint256 last = count < seats ? count : seats;
-        for (uint256 i = 0; i < last; ++i) {
-            committee = add(committee, placeOf(list[i]));
+        unchecked {
+            uint256 last = count < seats ? count : seats;
+            for (uint256 i = 0; i < last; ++i) {
+                committee = add(committee, placeOf(_at(list, i)));
+            }
         }
     }
 
@@ -97,14 +104,20 @@ library Committees {
     /// @return Whether the seat is new on the list.
     function insert(uint256[] memory list, uint256 count, uint256 entry) internal pure returns (uint256, bool) {
         unchecked {
-            uint256 position = count;
-            while (position != 0 && list[position - 1] > entry) --position;
-            if (position == list.length || (position != 0 && list[position - 1] == entry)) return (count, false);
-            if (count < list.length) ++count;
-            for (uint256 i = count - 1; i > position; --i) {
-                list[i] = list[i - 1];
+            uint256 position = 0;
+            uint256 end = count;
+            while (position != end) {
+                uint256 middle = (position + end) / 2;
+                if (_at(list, middle) < entry) position = middle + 1;
+                else end = middle;
             }
-            list[position] = entry;
+            if (position == list.length || (position != count && _at(list, position) == entry)) return (count, false);
+            if (count != list.length) ++count;
+            assembly ("memory-safe") {
+                let here := add(add(list, 0x20), shl(5, position))
+                mcopy(add(here, 0x20), here, shl(5, sub(sub(count, 1), position)))
+                mstore(here, entry)
+            }
             return (count, true);
         }
     }
@@ -118,6 +131,13 @@ library Committees {
             if (isKnown) continue;
             found |= uint24(holder << (8 * number));
             ++number;
+        }
+    }
+
+    /// @dev An item of a list without a check of its index, which would cost as much as all else that is done with it.
+    function _at(uint256[] memory list, uint256 index) private pure returns (uint256 entry) {
+        assembly ("memory-safe") {
+            entry := mload(add(add(list, 0x20), shl(5, index)))
         }
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {Content, Vote} from "../types/Types.sol";
+import {Content, Vote} from "../types/VoteTypes.sol";
 
 /// @title Digests
 /// @notice Every hash that a signature or a vote binds, in one place.

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
+import {IMaskedRounds} from "../interfaces/IMaskedRounds.sol";
 import {IRoundManager} from "../interfaces/IRoundManager.sol";
 import {Page, Suite} from "../types/Book.sol";
-import {Draw, DrawKey, Phase, Round, SeatProof, Task, Weights} from "../types/Types.sol";
+import {Draw, DrawKey, SeatProof, Weights} from "../types/DrawTypes.sol";
+import {Phase, Round, Task} from "../types/Types.sol";
 import {BallotWord} from "./Ballots.sol";
 import {Committees} from "./Committees.sol";
 import {RoundState} from "./RoundState.sol";
 import {Seats} from "./Seats.sol";
 import {Electorate, LastExp, Sortition} from "./Sortition.sol";
-import {VRF} from "./VRF.sol";
+import {VRF, VrfFault} from "./VRF.sol";
 import {WeightBook} from "./WeightBook.sol";
 
 /// @title DrawBook
@@ -42,7 +44,7 @@ library DrawBook {
 
     /// @notice Fix the seed of the newest draw.
     function open(Page storage page, Suite calldata suite, uint64 taskId, uint32 round) external {
-        _requireSeat(page, suite, taskId, round);
+        _requireSeat(page, suite.masked, taskId, round);
         Draw memory draw = page.draw;
         if (draw.isSeeded) revert IRoundManager.AlreadySeeded();
         bytes32 seed = suite.seeds.getSeed(taskId, draw);
@@ -66,14 +68,21 @@ library DrawBook {
     /// @notice Enter the seats that up to 32 proofs win.
     /// @dev Proofs that win no seat on the list are skipped before they are verified; if all are, the call reverts.
     /// @param raw The proofs as they came: their number, where each begins, and they themselves.
-    function prove(Page storage page, Suite calldata suite, uint64 taskId, uint32 round, bytes calldata raw) external {
+    function prove(
+        Page storage page,
+        IMaskedRounds masked,
+        uint256 epochLength,
+        uint64 taskId,
+        uint32 round,
+        bytes calldata raw
+    ) external {
         SeatProof[] calldata proofs = _readProofs(raw);
         if (proofs.length == 0 || proofs.length > MAX_PROOFS) revert IRoundManager.InvalidBundle(proofs.length);
-        _requireSeat(page, suite, taskId, round);
-        Draw memory draw = page.draw;
+        _requireSeat(page, masked, taskId, round);
+        Draw storage draw = page.draw;
         if (!draw.isSeeded) revert IRoundManager.NotSeeded();
         uint256 seats = page.round.seats;
-        Context memory context = _load(page, suite, taskId, draw, seats);
+        Context memory context = _load(page, epochLength, taskId, draw);
         uint256[] memory list = Committees.load(page, draw.entries, Committees.capacity(seats));
         uint256 count = draw.entries;
         uint8[] memory places = new uint8[](proofs.length);
@@ -92,8 +101,7 @@ library DrawBook {
         page.committee = committee;
         _close(page, draw, context, count, seats);
         draw.entries = uint8(count);
-        page.draw = draw;
-        emit IRoundManager.SeatsProven({
+        _logProven({
             taskId: taskId, round: round, attempt: draw.attempt, places: places, outputs: outputs, committee: committee
         });
     }
@@ -141,13 +149,39 @@ library DrawBook {
     }
 
     /// @dev A stage in which the committee was filled ends SEAT; with a quorum the last one opens VOTE.
-    function _close(Page storage page, Draw memory draw, Context memory context, uint256 count, uint256 seats) private {
+    function _close(Page storage page, Draw storage draw, Context memory context, uint256 count, uint256 seats)
+        private
+    {
         if (count < Seats.quorum(seats)) return;
         uint256 stages = count < seats ? STAGES : context.stage + 1;
         uint256 opens = draw.seededAt + stages * context.window;
         BallotWord ballot = context.ballot;
         bool isSet = ballot.openedAt() == opens && ballot.voteClose() != opens;
         if (!isSet) page.ballot = ballot.withVoteWindow(opens, opens + page.task.voteWindow);
+    }
+
+    /// @dev emit SeatsProven(taskId, round, attempt, places, outputs, committee), without copying the arrays item by
+    /// item.
+    function _logProven(
+        uint64 taskId,
+        uint32 round,
+        uint8 attempt,
+        uint8[] memory places,
+        bytes32[] memory outputs,
+        uint256 committee
+    ) private {
+        bytes32 topic = IRoundManager.SeatsProven.selector;
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            let size := add(0x20, shl(5, mload(places)))
+            mstore(free, attempt)
+            mstore(add(free, 0x20), 0x80)
+            mstore(add(free, 0x40), add(0x80, size))
+            mstore(add(free, 0x60), committee)
+            mcopy(add(free, 0x80), places, size)
+            mcopy(add(free, add(0x80, size)), outputs, size)
+            log3(free, add(0x80, shl(1, size)), topic, taskId, round)
+        }
     }
 
     /// @return committee Who is left.
@@ -217,19 +251,23 @@ library DrawBook {
             isNew = isNew || isEntered;
         }
         if (!isNew) return (count, 0);
-        VRF.verify(proof.key, context.alpha, proof.proof);
+        VrfFault fault = VRF.findFault(proof.key, context.alpha, proof.proof);
+        if (fault != VrfFault.None) revert VRF.VrfProofInvalid(fault);
         return (count, output);
     }
 
-    function _load(Page storage page, Suite calldata suite, uint64 taskId, Draw memory draw, uint256 seats)
+    function _load(Page storage page, uint256 epochLength, uint64 taskId, Draw storage draw)
         private
         view
         returns (Context memory context)
     {
-        Round memory round = page.round;
-        context.ballot = page.ballot;
-        context.epoch = round.openedAt / suite.epochLength;
-        context.window = page.task.seatWindow;
+        Round storage round = page.round;
+        BallotWord ballot = page.ballot;
+        (uint256 seats, uint256 end) = (round.seats, ballot.openedAt());
+        context.ballot = ballot;
+        context.epoch = round.openedAt / epochLength;
+        // Before a quorum sits, the ballot holds the end of the last stage: the task need not be read.
+        context.window = end == ballot.voteClose() ? (end - draw.seededAt) / STAGES : page.task.seatWindow;
         context.stage = (block.timestamp - draw.seededAt) / context.window;
         context.electorate = Electorate({
             total: draw.totalWeight,
@@ -247,17 +285,17 @@ library DrawBook {
         });
     }
 
+    function _requireSeat(Page storage page, IMaskedRounds masked, uint64 taskId, uint32 round) private view {
+        RoundState.requireRound(page, round);
+        Phase phase = RoundState.getExactPhase(page, masked, taskId);
+        if (phase != Phase.Seat) revert IRoundManager.WrongPhase(Phase.Seat, phase);
+    }
+
     /// @dev The round manager has decoded them, so that they are within bounds.
     function _readProofs(bytes calldata raw) private pure returns (SeatProof[] calldata proofs) {
         assembly ("memory-safe") {
             proofs.offset := add(raw.offset, 0x20)
             proofs.length := calldataload(raw.offset)
         }
-    }
-
-    function _requireSeat(Page storage page, Suite calldata suite, uint64 taskId, uint32 round) private view {
-        RoundState.requireRound(page, round);
-        Phase phase = RoundState.getExactPhase(page, suite.masked, taskId);
-        if (phase != Phase.Seat) revert IRoundManager.WrongPhase(Phase.Seat, phase);
     }
 }

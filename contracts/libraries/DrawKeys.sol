@@ -3,7 +3,7 @@ pragma solidity ^0.8.37;
 
 import {ITasks} from "../interfaces/ITasks.sol";
 import {Page, Suite} from "../types/Book.sol";
-import {DrawKey, Weights} from "../types/Types.sol";
+import {DrawKey, Weights} from "../types/DrawTypes.sol";
 import {Seats} from "./Seats.sol";
 import {WeightBook} from "./WeightBook.sol";
 

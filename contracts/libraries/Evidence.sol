@@ -3,7 +3,8 @@ pragma solidity ^0.8.37;
 
 import {IRoundManager} from "../interfaces/IRoundManager.sol";
 import {Page, Suite} from "../types/Book.sol";
-import {Audit, Member, Phase, SignedVote} from "../types/Types.sol";
+import {Member, Phase} from "../types/Types.sol";
+import {Audit, SignedVote} from "../types/VoteTypes.sol";
 import {Committees} from "./Committees.sol";
 import {Digests} from "./Digests.sol";
 import {RoundState} from "./RoundState.sol";

@@ -2,10 +2,10 @@
 pragma solidity ^0.8.37;
 
 import {IMaskedRounds} from "../interfaces/IMaskedRounds.sol";
-import {Clock, MaskedPage} from "../types/Masked.sol";
+import {Clock, MaskedPage} from "../types/MaskedBook.sol";
 import {Outcome, Phase} from "../types/Types.sol";
 import {Attestations} from "./Attestations.sol";
-import {Commitment, Commitments} from "./Commitments.sol";
+import {Commitments} from "./Commitments.sol";
 import {PlaceSets} from "./PlaceSets.sol";
 import {Seats} from "./Seats.sol";
 
@@ -19,32 +19,6 @@ library MaskedPhases {
     uint256 internal constant GROUPS = 7;
     uint256 internal constant PHASE_GROUPS = 64;
     uint8 private constant MAX_REVEALED = 2;
-
-    /// @notice Return whether validators attest in a phase, and agents make no records.
-    function isAttested(Phase phase) internal pure returns (bool) {
-        return phase == Phase.Check || phase == Phase.Attest;
-    }
-
-    /// @notice Return whether agents make records in a phase.
-    function isRecorded(Phase phase) internal pure returns (bool) {
-        return phase == Phase.Join || phase == Phase.Shares || phase == Phase.Submit || phase == Phase.Unmask;
-    }
-
-    /// @notice Return the phase whose set may act, or is attested, in a phase after JOIN.
-    function entitling(Phase phase) internal pure returns (Phase) {
-        return phase == Phase.Unmask ? Phase.Check : Phase(uint8(phase) - 1);
-    }
-
-    /// @notice Return when the newest phase closes if nothing brings that forward.
-    function schedule(MaskedPage storage page) internal view returns (uint40) {
-        uint256 shift = 32 * (uint256(page.clock.phase) - 1);
-        return page.clock.opensAt + uint32(page.terms.windows >> shift);
-    }
-
-    /// @notice Return the validators who attested in a phase.
-    function attesters(MaskedPage storage page, Phase phase) internal view returns (uint8) {
-        return page.counters[uint256(phase) * PHASE_GROUPS].getAttesters(page.clock.round);
-    }
 
     /// @notice Close the newest phase early if everybody entitled has acted.
     /// @dev A phase that makes the round fail, and the last, are left to `settle`.
@@ -64,32 +38,6 @@ library MaskedPhases {
         if (clock.closesAt > block.timestamp || phase == Phase.Unmask) return;
         (Outcome outcome, uint256[] memory words, uint256 members) = judge(page);
         if (outcome == Outcome.None) close(page, taskId, roundKey, words, members);
-    }
-
-    /// @notice Return what makes the round fail if the newest phase closes now, and the set that it decided.
-    function judge(MaskedPage storage page)
-        internal
-        view
-        returns (Outcome outcome, uint256[] memory words, uint256 members)
-    {
-        Phase phase = page.clock.phase;
-        if (isAttested(phase)) {
-            if (attesters(page, phase) < Seats.majority(page.clock.validators)) {
-                return (Outcome.AbortedNoAttesters, words, members);
-            }
-            (words, members) = _kept(page, phase);
-            if (members < page.terms.minSurvivors) outcome = Outcome.AbortedTooFew;
-            else if (phase == Phase.Attest && _isDifferencing(page, words)) outcome = Outcome.AbortedDifferencing;
-            return (outcome, words, members);
-        }
-        words = load(page, phase);
-        members = page.records.count();
-        if (phase == Phase.Unmask) {
-            if (members < page.bounds.threshold) outcome = Outcome.AbortedUnmask;
-        } else {
-            uint256 needed = phase == Phase.Join ? page.bounds.minAgents : page.terms.minSurvivors;
-            if (members < needed) outcome = Outcome.AbortedTooFew;
-        }
     }
 
     /// @notice Fix what the newest phase decided and go on to the next; UNMASK ends the masked part.
@@ -120,7 +68,51 @@ library MaskedPhases {
         page.anchor = root;
         if (!isAttested(clock.phase)) page.records = Commitments.start(root);
         if (clock.phase != Phase.Ended) page.clock.closesAt = schedule(page);
-        emit IMaskedRounds.PhaseClosed(taskId, clock.round, phase, root, uint16(members), clock.opensAt);
+        emit IMaskedRounds.PhaseClosed({
+            taskId: taskId,
+            round: clock.round,
+            phase: phase,
+            setRoot: root,
+            members: uint16(members),
+            opensAt: clock.opensAt
+        });
+    }
+
+    /// @notice Return when the newest phase closes if nothing brings that forward.
+    function schedule(MaskedPage storage page) internal view returns (uint40) {
+        uint256 shift = 32 * (uint256(page.clock.phase) - 1);
+        return page.clock.opensAt + uint32(page.terms.windows >> shift);
+    }
+
+    /// @notice Return the validators who attested in a phase.
+    function attesters(MaskedPage storage page, Phase phase) internal view returns (uint8) {
+        return page.counters[uint256(phase) * PHASE_GROUPS].getAttesters(page.clock.round);
+    }
+
+    /// @notice Return what makes the round fail if the newest phase closes now, and the set that it decided.
+    function judge(MaskedPage storage page)
+        internal
+        view
+        returns (Outcome outcome, uint256[] memory words, uint256 members)
+    {
+        Phase phase = page.clock.phase;
+        if (isAttested(phase)) {
+            if (attesters(page, phase) < Seats.majority(page.clock.validators)) {
+                return (Outcome.AbortedNoAttesters, words, members);
+            }
+            (words, members) = _kept(page, phase);
+            if (members < page.terms.minSurvivors) outcome = Outcome.AbortedTooFew;
+            else if (phase == Phase.Attest && _isDifferencing(page, words)) outcome = Outcome.AbortedDifferencing;
+            return (outcome, words, members);
+        }
+        words = load(page, phase);
+        members = page.records.count();
+        if (phase == Phase.Unmask) {
+            if (members < page.bounds.threshold) outcome = Outcome.AbortedUnmask;
+        } else {
+            uint256 needed = phase == Phase.Join ? page.bounds.minAgents : page.terms.minSurvivors;
+            if (members < needed) outcome = Outcome.AbortedTooFew;
+        }
     }
 
     /// @notice Return a phase's set.
@@ -130,6 +122,34 @@ library MaskedPhases {
         for (uint256 i = 0; i < words.length; ++i) {
             words[i] = page.sets.load(PlaceSets.key(phase, i), round);
         }
+    }
+
+    /// @notice Return whether validators attest in a phase, and agents make no records.
+    function isAttested(Phase phase) internal pure returns (bool) {
+        return phase == Phase.Check || phase == Phase.Attest;
+    }
+
+    /// @notice Return whether agents make records in a phase.
+    function isRecorded(Phase phase) internal pure returns (bool) {
+        return phase == Phase.Join || phase == Phase.Shares || phase == Phase.Submit || phase == Phase.Unmask;
+    }
+
+    /// @notice Return the phase whose set may act, or is attested, in a phase after JOIN.
+    function entitling(Phase phase) internal pure returns (Phase) {
+        return phase == Phase.Unmask ? Phase.Check : Phase(uint8(phase) - 1);
+    }
+
+    /// @dev The sum counts as revealed when UNMASK opens, since shares may be released from then on.
+    function _reveal(MaskedPage storage page, uint256[] memory words) private {
+        uint32 version = page.bounds.parentVersion;
+        if (page.bounds.revealed == 0 || page.bounds.revealedVersion != version) {
+            (page.bounds.revealedVersion, page.bounds.revealed) = (version, 0);
+            for (uint256 i = 0; i < words.length; ++i) {
+                page.revealedSet[i] = words[i];
+            }
+        }
+        ++page.bounds.revealed;
+        ++page.bounds.spent;
     }
 
     /// @dev The places whose blobs a majority of validators attested, of those with a record.
@@ -166,18 +186,5 @@ library MaskedPhases {
         }
         uint256 needed = page.terms.minSurvivors;
         return (added != 0 && added < needed) || (missing != 0 && missing < needed);
-    }
-
-    /// @dev The sum counts as revealed when UNMASK opens, since shares may be released from then on.
-    function _reveal(MaskedPage storage page, uint256[] memory words) private {
-        uint32 version = page.bounds.parentVersion;
-        if (page.bounds.revealed == 0 || page.bounds.revealedVersion != version) {
-            (page.bounds.revealedVersion, page.bounds.revealed) = (version, 0);
-            for (uint256 i = 0; i < words.length; ++i) {
-                page.revealedSet[i] = words[i];
-            }
-        }
-        ++page.bounds.revealed;
-        ++page.bounds.spent;
     }
 }

@@ -10,9 +10,9 @@ library PlaceSets {
     uint256 internal constant MASK = (1 << WORD) - 1;
     uint256 private constant WORDS = 8;
 
-    /// @notice Return the key of a phase's word number `word`.
-    function key(Phase phase, uint256 word) internal pure returns (uint256) {
-        return uint256(phase) * WORDS + word;
+    /// @notice Set a word's bits in `round`.
+    function save(mapping(uint256 => uint256) storage self, uint256 index, uint256 round, uint256 bits) internal {
+        self[index] = (round << WORD) | bits;
     }
 
     /// @notice Return a word's bits in `round`.
@@ -25,11 +25,6 @@ library PlaceSets {
         if (stored >> WORD == round) bits = stored & MASK;
     }
 
-    /// @notice Set a word's bits in `round`.
-    function save(mapping(uint256 => uint256) storage self, uint256 index, uint256 round, uint256 bits) internal {
-        self[index] = (round << WORD) | bits;
-    }
-
     /// @notice Return whether a place is in a phase's set.
     function has(mapping(uint256 => uint256) storage self, Phase phase, uint256 round, uint256 place)
         internal
@@ -37,6 +32,11 @@ library PlaceSets {
         returns (bool)
     {
         return (load(self, key(phase, place / WORD), round) >> (place % WORD)) & 1 != 0;
+    }
+
+    /// @notice Return the key of a phase's word number `word`.
+    function key(Phase phase, uint256 word) internal pure returns (uint256) {
+        return uint256(phase) * WORDS + word;
     }
 
     /// @notice Return the number of words for so many places.

@@ -4,20 +4,9 @@ pragma solidity ^0.8.37;
 import {IRoundManager} from "../interfaces/IRoundManager.sol";
 import {ITasks} from "../interfaces/ITasks.sol";
 import {Page, Suite} from "../types/Book.sol";
-import {
-    Ballot,
-    Content,
-    Member,
-    Mode,
-    Outcome,
-    Phase,
-    Population,
-    Proposal,
-    Round,
-    Task,
-    TaskStatus,
-    Weights
-} from "../types/Types.sol";
+import {Weights} from "../types/DrawTypes.sol";
+import {Member, Mode, Outcome, Phase, Population, Round, Task, TaskStatus} from "../types/Types.sol";
+import {Ballot, Content, Proposal} from "../types/VoteTypes.sol";
 import {Attestations} from "./Attestations.sol";
 import {BallotWord, Ballots} from "./Ballots.sol";
 import {Commitment, Commitments} from "./Commitments.sol";
@@ -82,18 +71,6 @@ library RoundBook {
         if (task.proposalBond != 0) suite.agents.lockBond(msg.sender, task.proposalBond);
     }
 
-    /// @notice Return which rank may propose now, and who holds it.
-    function getProposer(Page storage page, Suite calldata suite, uint64 taskId)
-        external
-        view
-        returns (uint256 rank, address holder)
-    {
-        Phase phase = RoundState.getExactPhase(page, suite.masked, taskId);
-        if (phase != Phase.Propose) revert IRoundManager.WrongPhase(Phase.Propose, phase);
-        rank = RoundState.getRank(page);
-        holder = _rankHolder(page, taskId, rank);
-    }
-
     /// @notice Record that a masked phase, or the whole masked part, is over; then the survivors go over to the page.
     /// @return outcome What made the round fail; `None` if nothing did.
     function settleMasked(Page storage page, Suite calldata suite, uint64 taskId) external returns (Outcome outcome) {
@@ -112,6 +89,18 @@ library RoundBook {
             page.counters[group] = Attestations.fill(round, lanes, needed, group == 0 ? attesters : 0);
         }
         (page.round.submitClose, page.round.attestClose) = (uint40(block.timestamp), uint40(block.timestamp));
+    }
+
+    /// @notice Return which rank may propose now, and who holds it.
+    function getProposer(Page storage page, Suite calldata suite, uint64 taskId)
+        external
+        view
+        returns (uint256 rank, address holder)
+    {
+        Phase phase = RoundState.getExactPhase(page, suite.masked, taskId);
+        if (phase != Phase.Propose) revert IRoundManager.WrongPhase(Phase.Propose, phase);
+        rank = RoundState.getRank(page);
+        holder = _rankHolder(page, taskId, rank);
     }
 
     function _record(Page storage page, uint64 taskId, Ballot memory ballot, Content calldata content)

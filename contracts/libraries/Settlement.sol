@@ -3,7 +3,8 @@ pragma solidity ^0.8.37;
 
 import {IRoundManager} from "../interfaces/IRoundManager.sol";
 import {Page, Suite} from "../types/Book.sol";
-import {Absence, Ballot, Outcome, Phase, Proposal, TaskStatus} from "../types/Types.sol";
+import {Outcome, Phase, TaskStatus} from "../types/Types.sol";
+import {Absence, Ballot, Proposal} from "../types/VoteTypes.sol";
 import {Ballots} from "./Ballots.sol";
 import {DrawBook} from "./DrawBook.sol";
 import {RoundBook} from "./RoundBook.sol";

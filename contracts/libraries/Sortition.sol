@@ -34,6 +34,7 @@ library Sortition {
     uint256 private constant RATE_BITS = 64;
     /// @dev floor(ln 2 * 2^128)
     uint256 private constant LN2 = 0xB17217F7D1CF79ABC9E3B39803F2F6AF;
+    /// @dev A multiple of four, as that many are computed in each step.
     uint256 private constant TERMS = 20;
 
     /// @notice Return alpha, what a member proves to win seats: no field of it is the member's choice.
@@ -103,12 +104,16 @@ library Sortition {
     function computeExp(uint256 rate) internal pure returns (uint256 result) {
         uint256 wide = rate << RATE_BITS;
         uint256 rest = wide % LN2;
-        // In plain Solidity each division tests its divisor, which doubles the price of a draw's arithmetic.
+        // In plain Solidity each division tests its divisor, which doubles the price of a draw's arithmetic; jumping
+        // back after each term would add a third.
         assembly ("memory-safe") {
             result := ONE
-            for { let divisor := shl(128, TERMS) } divisor { divisor := sub(divisor, ONE) } {
+            for { let divisor := shl(128, TERMS) } divisor { divisor := sub(divisor, mul(4, ONE)) } {
                 // Both factors are at most 2^128, and the rest is below it.
                 result := sub(ONE, div(mul(result, rest), divisor))
+                result := sub(ONE, div(mul(result, rest), sub(divisor, ONE)))
+                result := sub(ONE, div(mul(result, rest), sub(divisor, mul(2, ONE))))
+                result := sub(ONE, div(mul(result, rest), sub(divisor, mul(3, ONE))))
             }
         }
         result >>= wide / LN2;
@@ -135,7 +140,10 @@ library Sortition {
         uint256 beta = uint256(output);
         uint256 total = electorate.total;
         if (total == 0) return _isBelow(beta, electorate.members, expected) ? 1 : 0;
-        uint256 rate = ((expected * weight) << RATE_BITS) / total;
+        uint256 rate;
+        unchecked {
+            rate = ((expected * weight) << RATE_BITS) / total;
+        }
         if (last.rate != rate || last.value == 0) (last.rate, last.value) = (rate, computeExp(rate));
         return _countFrom(last.value, beta >> 128, rate, electorate.cap);
     }

@@ -2,7 +2,8 @@
 pragma solidity ^0.8.37;
 
 import {IRoundManager} from "../interfaces/IRoundManager.sol";
-import {Reason, Verdict, Vote} from "../types/Types.sol";
+import {Reason, Verdict} from "../types/Types.sol";
+import {Vote} from "../types/VoteTypes.sol";
 import {BallotWord, Ballots} from "./Ballots.sol";
 import {Seats} from "./Seats.sol";
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {Weights} from "../types/Types.sol";
+import {Weights} from "../types/DrawTypes.sol";
 
 /// @title WeightBook
 /// @notice Keeps the weight of a task's active validators readable without iterating over them.

@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 import {ISeedSource} from "../interfaces/ISeedSource.sol";
-import {Draw} from "../types/Types.sol";
+import {Draw} from "../types/DrawTypes.sol";
 import {BlockHeader} from "@openzeppelin/contracts/utils/BlockHeader.sol";
 import {Blockhash} from "@openzeppelin/contracts/utils/Blockhash.sol";
 

@@ -5,7 +5,7 @@ import {IRoundManager} from "../interfaces/IRoundManager.sol";
 import {ISeedSource} from "../interfaces/ISeedSource.sol";
 import {Sortition} from "../libraries/Sortition.sol";
 import {VRF, VrfKey, VrfProof} from "../libraries/VRF.sol";
-import {Draw, DrawKey} from "../types/Types.sol";
+import {Draw, DrawKey} from "../types/DrawTypes.sol";
 
 /// @title ChainSeeds
 /// @notice Seeds from a chain of VRF outputs: for networks whose blocks hold no randomness of their own.

@@ -8,19 +8,9 @@ import {IRewardDistributor} from "../interfaces/IRewardDistributor.sol";
 import {ISeedSource} from "../interfaces/ISeedSource.sol";
 import {BallotWord} from "../libraries/Ballots.sol";
 import {Commitment} from "../libraries/Commitments.sol";
-import {
-    Absence,
-    Draw,
-    DrawKey,
-    Member,
-    Population,
-    Proposal,
-    Round,
-    Task,
-    TaskStatus,
-    Terms,
-    Weights
-} from "./Types.sol";
+import {Draw, DrawKey, Weights} from "./DrawTypes.sol";
+import {Member, Population, Round, Task, TaskStatus, Terms} from "./Types.sol";
+import {Absence, Proposal} from "./VoteTypes.sol";
 
 /// @notice The other contracts and what the round manager copied from them at deployment.
 /// @param agents Identities and stake.

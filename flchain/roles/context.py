@@ -22,7 +22,8 @@ class Notice:
     """Something a role did, for progress displays and summaries.
 
     `action` is a call's name or an activity ("train", "evaluate", "execute"); `seconds` is wall
-    time, `gas` is 0 for what sends nothing; `values` are figures such as accuracy.
+    time, `gas` is 0 for what sends nothing; `values` are figures such as accuracy; `detail` is a
+    line for people where something went wrong.
     """
 
     role: str
@@ -98,4 +99,5 @@ class Context:
     ) -> None:
         """Report one activity."""
         account = self.signer.address
-        self.report(Notice(self.role, account, action, number, seconds, gas, values or {}, detail))
+        values = values or {}
+        self.report(Notice(self.role, account, action, number, seconds, gas, values, detail))

@@ -34,7 +34,7 @@ from flchain.protocol.errors import EncodingError
 from flchain.protocol.events import UpdateSubmitted
 from flchain.protocol.records import Content
 from flchain.protocol.rewards import Reward, compute_rewards
-from flchain.protocol.types import Address, Digest, RoundId, Wei
+from flchain.protocol.types import Address, Bps, Digest, RoundId, Wei
 from flchain.roles.archive import Archive, MalformedPayload, Sealed, seal_payload
 from flchain.roles.history import RoundPast
 from flchain.roles.masked.unmasking import MaskedInputs, aggregate_masked, describe_masked
@@ -139,7 +139,8 @@ def compute_aggregate(terms: Terms, inputs: RoundInputs, archive: Archive) -> Ag
     if inputs.masked is not None:
         return aggregate_masked(terms, inputs.masked, inputs.survivors, archive)
     submissions = [build_submission(terms, inputs.round_key, s, archive) for s in inputs.survivors]
-    return aggregate_updates(submissions, terms.policy, inputs.round_key)
+    scores = _compute_medians(terms, inputs)
+    return aggregate_updates(submissions, terms.policy, inputs.round_key, scores)
 
 
 def build_submission(
@@ -251,13 +252,18 @@ def _is_amount(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS
 
 
+def _compute_medians(terms: Terms, inputs: RoundInputs) -> tuple[Bps, ...] | None:
+    """Return each survivor's median score; None without scores, or with those of too few."""
+    if terms.policy.rewards.contribution == METHODS[0]:
+        return None
+    survivors = [submission.index for submission in inputs.survivors]
+    return compute_medians(inputs.scores, survivors, inputs.validators)
+
+
 def _compute_rewards(terms: Terms, inputs: RoundInputs, aggregate: Aggregate) -> tuple[Reward, ...]:
     agents = [submission.agent for submission in inputs.survivors]
-    method, weights = terms.policy.rewards.contribution, aggregate.weights
-    if method != METHODS[0]:
-        survivors = [submission.index for submission in inputs.survivors]
-        medians = compute_medians(inputs.scores, survivors, inputs.validators)
-        weights = compute_reward_weights(weights, medians, method)
+    method, medians = terms.policy.rewards.contribution, _compute_medians(terms, inputs)
+    weights = compute_reward_weights(aggregate.weights, medians, method)
     return compute_rewards(
         tuple(zip(agents, weights, strict=True)),
         inputs.attesters,

@@ -27,6 +27,7 @@ from flchain.protocol.reverts import (
     Barred,
     BondTooHigh,
     ComplaintsClosed,
+    InvalidPlaces,
     NoBlockHash,
     NoOffence,
     NoSeat,
@@ -35,6 +36,7 @@ from flchain.protocol.reverts import (
     NothingMissed,
     NothingToRelay,
     NotOpenYet,
+    NotRelayer,
     NotYourRank,
     NotYourTurn,
     RoundIsLive,
@@ -64,12 +66,14 @@ _OVERTAKEN = (
     Barred,
     BondTooHigh,
     ComplaintsClosed,
+    InvalidPlaces,
     NoBlockHash,
     NoOffence,
     NoSeat,
     NoSuchRecord,
     NotEntitled,
     NotOpenYet,
+    NotRelayer,
     NotYourRank,
     NotYourTurn,
     NothingMissed,
@@ -84,7 +88,8 @@ _OVERTAKEN = (
     WrongRound,
 )
 """A role looks before it acts, so NotEntitled and BondTooHigh mean that it left, or locked a bond
-in another task, since then."""
+in another task, since then; NotRelayer, that it lost its stake; InvalidPlaces, that somebody new
+took a place."""
 
 
 _PAUSES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
@@ -170,7 +175,7 @@ class Watch:
             ballot=seen.ballot,
             draw=seen.draw,
             masked=seen.masked,
-            head=seen.head,
+            head=seen.head.number,
             past=past,
         )
 
@@ -183,13 +188,19 @@ def _fits(seen: Observation) -> bool:
     """
     if max(seen.past.rounds, default=0) != seen.round.round:
         return False
-    if seen.masked.round == seen.round.round and not _shows_closed(seen):
+    if seen.masked.round == seen.round.round and not (_is_whole(seen) and _shows_closed(seen)):
         return False
     if seen.phase not in (Phase.SEAT, Phase.VOTE):
         return True
     attempt = seen.ballot.attempt
     is_proposed = any(item.attempt == attempt for item in seen.live.proposals)
     return is_proposed and (seen.phase is Phase.SEAT or _shows_draw(seen, attempt))
+
+
+def _is_whole(seen: Observation) -> bool:
+    """Return whether phase and masked part are of one moment, though a node answered in two."""
+    is_masked = Phase.JOIN <= seen.phase <= Phase.UNMASK
+    return not is_masked or seen.phase is seen.masked.phase
 
 
 def _shows_closed(seen: Observation) -> bool:

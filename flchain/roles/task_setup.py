@@ -5,6 +5,7 @@ from dataclasses import asdict
 from flchain.chain.base import Ledger
 from flchain.crypto.signing import Signer
 from flchain.learning.aggregation import check_rules
+from flchain.learning.budgets import compute_privacy_rounds
 from flchain.protocol.calls import Approve, CreateTask, Fund
 from flchain.protocol.params import MaskingSchedule, Schedule, fit_schedule
 from flchain.protocol.policy import Policy, get_task_scalars
@@ -22,7 +23,8 @@ def build_task(
 
     `validators` is how many are expected: too few for the schedule's committee, and every one of
     them sits. None leaves the schedule as it is. Raises ConfigError if no round of the policy
-    could be executed, such as with an aggregator that needs more updates than min_survivors.
+    could be executed, such as with an aggregator that needs more updates than min_survivors, or
+    with a privacy budget that pays for none.
     """
     check_rules(policy)
     if validators is not None:
@@ -54,6 +56,7 @@ def build_task(
         **_choose_windows(policy, schedule.masking),
         threshold=scalars.threshold,
         max_corrupt=scalars.max_corrupt,
+        privacy_rounds=compute_privacy_rounds(policy),
         seat_window=schedule.seat_window,
         coordinate_bound=scalars.coordinate_bound,
         policy_digest=seal_policy(policy)[1],

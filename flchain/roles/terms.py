@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from flchain.chain.base import Ledger
 from flchain.learning.aggregation import check_rules, compute_initial_state
+from flchain.learning.budgets import compute_privacy_rounds
 from flchain.learning.payloads import compute_shape_digest
 from flchain.learning.schemas import encode_state, get_state_schema
 from flchain.protocol.errors import ConfigError
@@ -76,6 +77,21 @@ def verify_terms(terms: Terms) -> None:
                 f"task {terms.task_id}: the policy says {name} = {promised}, the contract "
                 f"{enforced}; do not take part, its sponsor must create a new task"
             )
+    verify_privacy_rounds(terms)
+
+
+def verify_privacy_rounds(terms: Terms) -> None:
+    """Raise ConfigError unless the contract stops the task before its privacy budget is overspent.
+
+    It may stop earlier.
+    """
+    paid, enforced = compute_privacy_rounds(terms.policy), terms.task.privacy_rounds
+    if not min(paid, 1) <= enforced <= paid:
+        limit = f"stops after {enforced}" if enforced else "never stops"
+        raise ConfigError(
+            f"task {terms.task_id}: its privacy budget pays for {paid} rounds, the contract "
+            f"{limit}; do not take part, its sponsor must create a new task"
+        )
 
 
 def verify_floors(terms: Terms, floors: Floors) -> None:
@@ -84,6 +100,15 @@ def verify_floors(terms: Terms, floors: Floors) -> None:
         raise ConfigError(
             f"task {terms.task_id} aggregates as few as {terms.task.min_survivors} updates, "
             f"you ask for at least {floors.min_survivors}"
+        )
+    if floors.min_trusted > len(floors.trusted):
+        raise ConfigError(
+            f"you ask for {floors.min_trusted} trusted agents and name {len(floors.trusted)}: name "
+            "more with --trust, or lower --min-trusted"
+        )
+    if floors.min_trusted and not terms.policy.is_secure:
+        raise ConfigError(
+            f"task {terms.task_id} hides no update in a sum: leave out --trust, or keep away"
         )
     architecture = terms.policy.model.architecture
     if floors.architectures and architecture not in floors.architectures:

@@ -7,6 +7,7 @@ has, which is a judgement and never slashes.
 
 from dataclasses import dataclass, field, replace
 
+from flchain.crypto.secagg.errors import TooFewShares
 from flchain.learning.data import Dataset
 from flchain.learning.evaluation import Evaluation, is_good_enough
 from flchain.learning.export import get_model_arrays
@@ -172,7 +173,7 @@ class Validator:
     def _judge(self, seen: Observation, proposal: ProposalSubmitted) -> Findings:
         try:
             result = assemble_round(self.context, self.terms, seen.past, seen.live, proposal)
-        except (ContentUnavailable, ContentCorrupt):
+        except (ContentUnavailable, ContentCorrupt, TooFewShares):
             return Findings(Vote(proposal.proposal_id, Verdict.DATA_MISSING))
         tag = self._compute_tag(seen, proposal, result)
         reason = compare_content(result.content, proposal.content)

@@ -344,6 +344,7 @@ def wait(_seen: Observation) -> None:
 def make_policy(strategy: str = "fedavg", **overrides) -> Policy:
     """Return a small policy: one softmax layer, one short local epoch."""
     values = {
+        "mode": "plain",
         "model.architecture": "softmax-digits-v1",
         "training.local_epochs": 1,
         "min_agents": 3,

@@ -1,14 +1,14 @@
 """Rounds whose committee is drawn, for committees of several sizes, and the calls around keys.
 
 There are as many validators as seats are expected to be won at first, twice the committee, with
-equal stakes: a proof wins one or two seats. Blocks' hashes differ from run to run, so that seeds
-would, and with them who wins: each seed is overwritten, once it is fixed, by one that lets as many
-validators win as a scene needs, and what a beacon proves is varied until its proof has an ordinary
-shape.
+equal stakes. Blocks' hashes differ from run to run, so that seeds would, and with them who wins:
+each seed is overwritten, once it is fixed, by one under which the winners that a scene needs do the
+usual work. Of proofs of other things those that cost what most do are measured.
 """
 
-from dataclasses import dataclass, replace
-from itertools import count
+from dataclasses import replace
+from itertools import count, islice
+from random import Random
 
 from eth_utils.crypto import keccak
 
@@ -17,9 +17,7 @@ from flchain.chain.spec.committees import (
     EXPECTED_PER_SEAT,
     build_entry,
     compute_cap,
-    compute_capacity,
     get_weight,
-    insert_seats,
 )
 from flchain.chain.spec.draws import SEAT_ROLE
 from flchain.chain.spec.evidence import is_audited
@@ -36,6 +34,7 @@ from flchain.roles.drawing import build_proof
 from flchain.roles.membership import prove_possession
 from tests.e2e.gas_chain import NETWORK, PURSE, RESERVE, WINDOW, build_task, hash_text, make_signer
 from tests.e2e.gas_scenes import STAKES, Federation, equip
+from tests.e2e.gas_winners import Win, find_usual_wins, is_usual
 
 AGENTS = 2
 FEWEST_VALIDATORS = 5
@@ -46,29 +45,10 @@ SUM = "draw, votes and settle"
 SEEDS, LAST_SEEDS = 0, 1
 """Slots of the mappings of the source of seeds."""
 WEIGHT = 1_000
-ORDINARY_ZEROS = 1
-"""Zero bytes among the 352 of a proof without roots, which are cheaper than others."""
-
-
-@dataclass(frozen=True)
-class Win:
-    """A validator's proof for a seed, and the entries that it brings."""
-
-    proof: SeatProof
-    entries: tuple[int, ...]
 
 
 def make_secret(name):
     return load_secret_key(hash_text(f"vrf {name}"))
-
-
-def count_zeros(proof):
-    words = [value for value in vars_of(proof) if not isinstance(value, tuple)]
-    return b"".join(word.to_bytes(32, "big") for word in words).count(0)
-
-
-def vars_of(proof):
-    return [getattr(proof, name) for name in proof.__slots__ if name != "gamma_parity"]
 
 
 class DrawnFederation(Federation):
@@ -90,7 +70,7 @@ class DrawnFederation(Federation):
         for signer, secret in zip(self.validators, self.secrets, strict=True):
             proven = prove_possession(self.ledger, signer.address, secret)
             call = c.RegisterWithKey(Role.VALIDATOR, STAKES[Role.VALIDATOR], *proven)
-            self.chain.send(call, signer, "registerWithKey")
+            self.chain.send(call, signer, "registerWithKey" if is_usual(proven[1]) else None)
 
     def found(self, task):
         """Create and fund the task; everybody enrols and endorses."""
@@ -123,24 +103,27 @@ class DrawnFederation(Federation):
             self.chain.send(c.StartSeed(self.task_id), self.chain.sponsor, "start")
             return
         place = (draw.beacons & 0xFF) - 1
-        key, proof = self.find_ordinary_proof(self.secrets[place])
+        key, proof = self.find_usual_proof(self.secrets[place])
         call = c.RevealSeed(self.task_id, 0, key, proof)
         self.chain.send(call, self.chain.sponsor, "reveal")
 
-    def find_ordinary_proof(self, secret):
-        """Vary the last seed until the proof has no roots and the usual number of zero bytes."""
+    def find_usual_proof(self, secret):
+        """Vary the last seed until the proof costs what most do."""
         slot = locate(LAST_SEEDS, self.task_id)
         for number in count():
             self.chain.devnet.control.set_storage(
                 self.source, slot, hash_text(f"last seed {self.number} {number}")
             )
             key, proof = build_proof(secret, self.ledger.get_beacon_message(self.task_id))
-            if proof.roots == () and count_zeros(proof) == ORDINARY_ZEROS:
+            if is_usual(proof):
                 return key, proof
         raise AssertionError
 
     def choose_seed(self, proofs):
-        """Overwrite the seed by one with which `proofs` validators fill the committee."""
+        """Overwrite the seed by one whose winners fill the committee, `proofs` of them first.
+
+        Returns these, and those that are left for a second call.
+        """
         draw = self.ledger.get_draw(self.task_id).draw
         types = ("uint256", "address", "uint64", "uint32", "uint8")
         manager = self.ledger.addresses.round_manager
@@ -148,24 +131,23 @@ class DrawnFederation(Federation):
         slot = locate(SEEDS, keccak(encode_abi(types, values)))
         for number in count():
             seed = hash_text(f"seed {self.seats} {self.number} {number}")
-            if wins := self.find_wins(draw, seed, proofs):
+            won = [self.compute_win(draw, seed, place) for place in range(len(self.validators))]
+            wins = [win for win in won if win.entries]
+            first = self.choose_wins(wins, proofs, number)
+            rest = [win for win in wins if win not in first][:BUNDLE]
+            last = first if proofs == DRAWS[self.seats][-1] else rest
+            if first and sum(len(win.entries) for win in last) >= self.seats:
                 self.chain.devnet.control.set_storage(self.source, slot, seed)
-                return wins
+                return first, rest
         raise AssertionError
 
-    def find_wins(self, draw, seed, proofs):
-        """Return that many wins if each adds to the list and they fill it; None otherwise."""
-        won = [self.compute_win(draw, seed, place) for place in range(len(self.validators))]
-        wins = [win for win in won if win.entries]
-        listed = []
-        for win in wins[:proofs]:
-            longer = insert_seats(listed, list(win.entries), compute_capacity(self.seats))
-            if longer == listed:
-                return None
-            listed = longer
-        rest = wins[:proofs] if proofs == DRAWS[self.seats][-1] else wins[:BUNDLE]
-        is_enough = len(wins) >= proofs and sum(len(win.entries) for win in rest) >= self.seats
-        return wins if is_enough else None
+    def choose_wins(self, wins, proofs, number):
+        """Return so many wins; those of a measured call do the usual work."""
+        if self.number == 1:
+            return wins[:proofs]
+        is_filling = proofs == DRAWS[self.seats][-1]
+        random = Random(number)
+        return find_usual_wins(wins, proofs, self.seats, random, is_filling=is_filling) or []
 
     def compute_win(self, draw, seed, place):
         alpha = draw_message(
@@ -192,11 +174,11 @@ class DrawnFederation(Federation):
         """Seat a committee by a call of so many proofs, and another where these are too few."""
         self.reach_seat()
         self.fix_seed()
-        wins = self.choose_seed(proofs)
+        first, rest = self.choose_seed(proofs)
         self.chain.send(c.OpenSeats(self.task_id, self.number), self.chain.sponsor, "openSeats")
-        self.prove(wins[:proofs], self.name("proveSeats", proofs))
+        self.prove(first, self.name("proveSeats", proofs))
         if proofs != DRAWS[self.seats][-1]:
-            self.prove(wins[proofs:BUNDLE], None)
+            self.prove(rest, None)
         self.chain.wait(WINDOW)
 
     def name(self, action, proofs):
@@ -316,8 +298,9 @@ def play_keys(fed):
     chain, ledger, owner = fed.chain, fed.ledger, fed.validators[1]
     guardian = make_signer("guardian")
     chain.enrich(guardian)
-    keys = [make_secret(f"key {number}") for number in range(4)]
-    proofs = [prove_possession(ledger, owner.address, key) for key in keys]
+    secrets = (make_secret(f"key {number}") for number in count())
+    pairs = (prove_possession(ledger, owner.address, secret) for secret in secrets)
+    proofs = list(islice((pair for pair in pairs if is_usual(pair[1])), 4))
     for name in (None, "setGuardian"):
         chain.send(
             c.SetGuardian(chain.sponsor.address if name is None else guardian.address), owner, name

@@ -1,4 +1,4 @@
-"""Rounds in secure mode with a hundred agents: every record direct, then every record relayed.
+"""Rounds in secure mode with a hundred agents: records are direct, relayed or forged.
 
 A first round that is not measured fills what later ones write again.
 """
@@ -11,8 +11,8 @@ from flchain.protocol import calls as c
 from flchain.protocol.digests import WORD, encode_bitmap, pack_bits, record_leaf
 from flchain.protocol.eip712 import hash_masked_attestation, hash_record
 from flchain.protocol.records import AnchoredRecord, SignedAttestation, SignedRecord
-from flchain.protocol.types import Mode, Outcome, Phase, Seconds, Verdict
-from tests.e2e.gas_chain import WINDOW, build_task, hash_text
+from flchain.protocol.types import Mode, Outcome, Phase, Seconds, Verdict, Wei
+from tests.e2e.gas_chain import NETWORK, WINDOW, build_task, hash_text
 from tests.e2e.gas_scenes import Federation
 
 AGENTS = 100
@@ -47,7 +47,12 @@ class MaskedFederation(Federation):
         return self.chain.sign(signer, struct_hash, self.ledger.addresses.masked_rounds)
 
     def send(self, call, label=None, signer=None):
+        """Send a call; in the first round its label does not count."""
+        label = label if self.number > 1 else None
         return self.chain.send(call, signer or self.chain.sponsor, label)
+
+    def settle(self, label=None):
+        self.send(c.Settle(self.task_id), label)
 
     def make_digest(self, place, phase):
         return hash_text(f"{self.number} {place} {phase}")
@@ -58,12 +63,16 @@ class MaskedFederation(Federation):
         call = c.PostRecord(self.task_id, self.number, seen.phase, seen.anchor, digest)
         return self.send(call, label, self.agents[place])
 
-    def post_all(self, *labels, count=AGENTS):
-        """Post for every agent; the last closes the phase."""
-        first, direct, closing = labels or (None, None, None)
-        for place in range(count):
-            label = closing if place == AGENTS - 1 else direct if place else first
-            self.post(place, label)
+    @property
+    def phase_name(self):
+        return self.seen.phase.name.lower()
+
+    def post_all(self, *, is_measured=False):
+        """Post for every agent; the first pins the anchor, the last closes the phase."""
+        name = f"postRecord: {self.phase_name}"
+        for place in range(AGENTS):
+            kind = {0: ", first", AGENTS - 1: ", last of all"}.get(place, "")
+            self.post(place, name + kind if is_measured else None)
 
     def sign_record(self, place, seen, digest=None, signer=None):
         digest = digest or self.make_digest(place, seen.phase)
@@ -89,14 +98,17 @@ class MaskedFederation(Federation):
         record, batch = call.records[place], self.seen.batches - 1
         void = c.VoidRecord(self.task_id, self.number, batch, call.anchor, place, record, proof)
         self.send(void, label, self.agents[0])
+        # Without what the relayer has lost it may not relay again.
+        self.send(c.IncreaseStake(Wei(NETWORK.validator_stake // 2)), None, self.proposers[0])
 
-    def attest_records(self, *labels, kept=AGENTS):
-        first, direct, closing = labels or (None, None, None)
-        seen, bitmap = self.seen, encode_bitmap(range(kept), AGENTS)
+    def attest_records(self, *, is_measured=False):
+        """Attest everything with every validator, the last of whom closes the phase."""
+        seen, bitmap = self.seen, encode_bitmap(range(AGENTS), AGENTS)
+        name = f"attestRecords: {self.phase_name}"
         call = c.AttestRecords(self.task_id, self.number, seen.phase, seen.anchor, bitmap)
+        kinds = {0: ", first", len(self.validators) - 1: ", last of all"}
         for place, signer in enumerate(self.validators):
-            is_last = place == len(self.validators) - 1
-            self.send(call, closing if is_last else direct if place else first, signer)
+            self.send(call, name + kinds.get(place, "") if is_measured else None, signer)
 
     def bundle_records(self, label=None):
         seen, bitmap = self.seen, encode_bitmap(range(AGENTS), AGENTS)
@@ -107,6 +119,15 @@ class MaskedFederation(Federation):
         )
         call = c.AttestRecordsBundle(self.task_id, self.number, seen.phase, seen.anchor, signed)
         self.send(call, label)
+
+    def close_relayed(self, *, is_attested=True):
+        """Close a phase whose records were relayed, and the attestations that follow it."""
+        phase = self.seen.phase
+        self.chain.wait(FORCED)
+        self.settle("settle: masked part over" if phase == Phase.UNMASK else "settle: masked phase")
+        if phase in {Phase.SHARES, Phase.SUBMIT} and is_attested:
+            self.chain.wait(FORCED)
+            self.bundle_records(f"attestRecordsBundle: five, {self.phase_name}")
 
     def complain(self, label=None):
         call = c.Complain(self.task_id, self.number, self.seen.anchor, 1, hash_text("evidence"))
@@ -120,31 +141,31 @@ class MaskedFederation(Federation):
 
 
 def play_first_round(fed):
+    """Let agents join, which gives them places, and relay what follows."""
     fed.open()
     fed.post_all()
-    fed.post_all()
+    fed.relay()
+    fed.chain.wait(FORCED)
+    fed.settle()
     fed.complain()
     fed.chain.wait(FORCED)
     fed.attest_records()
-    fed.post_all()
-    fed.attest_records()
-    fed.post_all()
-    fed.settle()
+    for _ in (Phase.SUBMIT, Phase.UNMASK):
+        fed.relay()
+        fed.close_relayed()
     fed.finish()
 
 
 def play_direct_round(fed):
     fed.open("openRound: secure")
-    fed.post_all("postRecord: join", "postRecord: join", "postRecord: join, last of all")
-    later = ("postRecord: first of its phase", "postRecord", "postRecord: last of all")
-    fed.post_all(*later)
+    fed.post_all(is_measured=True)
+    fed.post_all(is_measured=True)
     fed.complain("complain")
     fed.chain.wait(FORCED)
-    checks = ("attestRecords", "attestRecords", "attestRecords: last of the phase")
-    fed.attest_records(*checks)
-    fed.post_all(*later)
-    fed.attest_records("attestRecords: first of its phase", *checks[1:])
-    fed.post_all("postRecord: first of its phase", "postRecord", None)
+    fed.attest_records(is_measured=True)
+    fed.post_all(is_measured=True)
+    fed.attest_records(is_measured=True)
+    fed.post_all(is_measured=True)
     fed.settle("settle: masked part over")
     complaint = c.PunishComplaint(fed.task_id, fed.number, 0, 1)
     fed.send(complaint, "punishComplaint")
@@ -159,23 +180,41 @@ def play_relayed_round(fed):
         assert fed.seen.phase == phase
         if phase == Phase.SUBMIT:
             fed.send(call, "pinAnchor")
-        fed.relay("relayRecords: 100")
-        fed.chain.wait(FORCED)
-        fed.settle("settle: masked part over" if phase == Phase.UNMASK else "settle: masked phase")
-        if phase in {Phase.SHARES, Phase.SUBMIT}:
-            fed.chain.wait(FORCED)
-            fed.bundle_records("attestRecordsBundle: five")
+        fed.relay(f"relayRecords: 100, {fed.phase_name}")
+        fed.close_relayed()
     fed.finish()
 
 
-def play_forged_round(fed):
-    """Let a relayer forge a record and agents miss their step."""
+def play_voided_round(fed):
+    """Let a relayer forge one of a hundred records in each phase; the agent posts its own."""
+    fed.open()
+    for _ in RECORDED:
+        name = fed.phase_name
+        call = fed.relay(forged=(7,))
+        fed.void(call, 7, f"voidRecord: {name}")
+        fed.post(7, f"postRecord: {name}, after a batch")
+        fed.close_relayed()
+    fed.finish()
+
+
+def play_late_round(fed):
+    """Let a forged submission be found when it is too late for the agent's own."""
+    fed.open()
+    call = None
+    for phase in RECORDED[:3]:
+        call = fed.relay(forged=(7,) if phase == Phase.SUBMIT else ())
+        fed.close_relayed(is_attested=phase != Phase.SUBMIT)
+    fed.void(call, 7, "voidRecord: submit, in attest")
+    fed.chain.wait(WINDOW)
+    fed.settle("settle: masked, aborted")
+    assert fed.ledger.get_round(fed.task_id).outcome is Outcome.ABORTED_NO_ATTESTERS
+
+
+def play_missing_round(fed):
+    """Let agents miss their step, and one sign two records."""
     fed.open()
     fed.post_all()
-    call = fed.relay("relayRecords: 50", count=50, forged=(7,))
-    fed.void(call, 7, "voidRecord")
-    fed.post(7, "postRecord: after a batch")
-    fed.post(8, "postRecord: after a batch")
+    fed.relay("relayRecords: 50, shares", count=50)
     fed.chain.wait(WINDOW)
     fed.settle()
     places = tuple(range(60, 92))
@@ -205,5 +244,7 @@ def measure_masked(chain):
     play_first_round(fed)
     play_direct_round(fed)
     play_relayed_round(fed)
-    play_forged_round(fed)
+    play_voided_round(fed)
+    play_late_round(fed)
+    play_missing_round(fed)
     return {label: gas for label, gas in chain.gas.items() if not label.startswith("endorse")}

@@ -9,6 +9,8 @@ from flchain.protocol import calls
 FILE = Path(__file__).with_name("gas.json")
 BLOCK_LIMIT = 16_700_000
 TWIN_SURCHARGE = 12_000
+RECORDED = ("join", "shares", "submit", "unmask")
+"""Phases of secure mode in which agents make records."""
 LIMITS = {
     "submit": 38_000,
     "submit: last of the round": 42_000,
@@ -21,8 +23,8 @@ LIMITS = {
     "settle": 150_000,
     "claim": 65_000,
     "registerWithKey": 160_000,
-    "relayRecords: 100": 500_000,
-    "voidRecord": 120_000,
+    **{f"relayRecords: 100, {phase}": 500_000 for phase in RECORDED},
+    **{f"voidRecord: {phase}": 120_000 for phase in (*RECORDED, "submit, in attest")},
     "one proof verified: a transaction of its own": 55_000,
     "vote: drawn": 45_000,
     "voteBundle: c = 5, 5 proofs": 100_000,
@@ -37,14 +39,7 @@ A relayed record may cost 5,000, with a hundred in a batch.
 DRAW, DRAW_PER_PROOF = 51_000, 32_000
 """What a call with proofs of seats may cost, and more for each proof."""
 MISSED = {
-    "proveSeats: c = 21, 1 proof": 87_234,
-    "proveSeats: c = 21, 21 proofs": 777_591,
-    "proveSeats: c = 32, 1 proof": 89_881,
-    "proveSeats: c = 32, 32 proofs": 1_183_945,
-    "proveSeats: c = 32, 5 proofs": 213_828,
-    "proveSeats: c = 5, 1 proof": 87_021,
-    "proveSeats: c = 9, 1 proof": 90_786,
-    "voteBundle: c = 5, 5 proofs": 101_753,
+    "voteBundle: c = 5, 5 proofs": 101_729,
 }
 """Targets that are missed: what is measured is the bound, so that it cannot get worse."""
 VERIFIER = Path(__file__).parents[1] / "contracts" / "snapshots" / "VRF.json"

@@ -109,7 +109,7 @@ def verify_snapshot(ledger, task_id):
     assert seen.ballot == ledger.get_ballot(task_id)
     assert seen.draw == ledger.get_draw(task_id)
     assert seen.phase is ledger.get_phase(task_id)
-    assert seen.head <= ledger.get_head().number
+    assert seen.head.number <= ledger.get_head().number
     assert 0 <= ledger.get_time() - seen.now < 60
 
 

@@ -111,6 +111,7 @@ def get_preparation(scene: Scene, start: Start) -> Iterator[Command]:
 
 def _reveal(scene: Scene, task_id: TaskId) -> Iterator[Command]:
     """Go on until shares may be released, and let nobody release any."""
+    masked = get_masked_book(scene.state, task_id)
     for _ in range(MOST_STEPS):
         masked = get_masked_book(scene.state, task_id)
         if masked.phase == Phase.UNMASK:

@@ -19,9 +19,9 @@ import pytest
 from flchain.chain.spec import token
 from flchain.chain.spec.state import State, get_book
 from flchain.chain.spec.transition import PROCESSORS, process
-from flchain.protocol.events import RoundSettled
+from flchain.protocol.events import PhaseClosed, RoundSettled
 from flchain.protocol.reverts import REVERTS, Revert
-from flchain.protocol.types import Outcome
+from flchain.protocol.types import Mode, Outcome, Phase
 from tests.model.actors import ADDRESSES, NAME_OF, SUPPLY, Command, Scene
 from tests.model.conftest import GENESIS_TIME, TABLE
 from tests.model.contracts import Answer, Codec, Node, Suite, deploy, flatten
@@ -41,6 +41,12 @@ UNREACHABLE = {
     "StringTooLong": "the contracts' names are short",
 }
 """Errors in the ABIs that no call can cause, and why."""
+MASKED = {
+    *(phase.name for phase in Phase if Phase.JOIN <= phase <= Phase.UNMASK),
+    *(Outcome.FINALIZED.name, Outcome.ABORTED_TOO_FEW.name, Outcome.ABORTED_NO_ATTESTERS.name),
+    *(Outcome.ABORTED_UNMASK.name, Outcome.ABORTED_DIFFERENCING.name),
+}
+"""Phases that must have closed in secure mode, and ends of its rounds."""
 
 
 @dataclass
@@ -55,6 +61,8 @@ class Tally:
     """Sequences in which at least one round was finalised."""
     drawn: int = 0
     """Rounds that a drawn committee finalised."""
+    masked: Counter[str] = field(default_factory=Counter)
+    """Phases that closed in secure mode, and ends of its rounds."""
 
     def __iadd__(self, other: "Tally") -> Self:
         self.accepted += other.accepted
@@ -63,6 +71,7 @@ class Tally:
         self.outcomes += other.outcomes
         self.finalized += other.finalized
         self.drawn += other.drawn
+        self.masked += other.masked
         return self
 
 
@@ -102,6 +111,8 @@ class Pair:
         for event in events:
             if isinstance(event, RoundSettled):
                 self.count_outcome(event)
+            elif isinstance(event, PhaseClosed):
+                self.tally.masked[event.phase.name] += 1
         return "events", [
             (event.contract, type(event).__name__, flatten(event)) for event in events
         ]
@@ -109,8 +120,9 @@ class Pair:
     def count_outcome(self, event: RoundSettled) -> None:
         """Count how a round ended, and whether a drawn committee finalised it."""
         self.tally.outcomes[event.outcome.name] += 1
-        is_drawn = get_book(self.scene.state, event.task_id).round.seats != 0
-        self.tally.drawn += event.outcome == Outcome.FINALIZED and is_drawn
+        book = get_book(self.scene.state, event.task_id)
+        self.tally.drawn += event.outcome == Outcome.FINALIZED and book.round.seats != 0
+        self.tally.masked[event.outcome.name] += book.task.mode == Mode.SECURE
 
     def mine(self, count: int) -> None:
         """Mine empty blocks."""
@@ -192,10 +204,12 @@ def describe(tally: Tally) -> str:
     """Return how often each command was accepted and refused, and each error was raised."""
     names = [kind.__name__ for kind in PROCESSORS]
     outcomes = ", ".join(f"{count} {name}" for name, count in sorted(tally.outcomes.items()))
+    masked = ", ".join(f"{count} {name}" for name, count in sorted((+tally.masked).items()))
     return "\n".join(
         [
             f"{SEQUENCES} sequences of {COMMANDS} commands, {tally.finalized} with a final round",
             f"rounds: {outcomes}; {tally.drawn} FINALIZED by a drawn committee",
+            f"secure mode, phases closed and ends: {masked}",
             f"{'command':24} {'accepted':>8} {'refused':>8}",
             *(f"{name:24} {tally.accepted[name]:8} {tally.refused[name]:8}" for name in names),
             f"{'error':28} {'raised':>8}",
@@ -221,5 +235,6 @@ def test_contracts__random_command_sequences__do_what_the_specification_says(
     assert accepted >= refused, "at least half of the commands must be accepted"
     assert tally.finalized >= SEQUENCES // 10
     assert tally.drawn >= SEQUENCES // 20
+    assert {name for name, count in tally.masked.items() if count} >= MASKED
     assert {kind.__name__ for kind in PROCESSORS if not tally.accepted[kind.__name__]} == set()
     assert {name for name in REVERTS if not tally.errors[name]} == set(UNREACHABLE)

@@ -1,4 +1,4 @@
-"""Every storage slot of the masked rounds; the slots follow `contracts/types/Masked.sol`."""
+"""Every storage slot of the masked rounds; the slots follow `contracts/types/MaskedBook.sol`."""
 
 from collections.abc import Iterator
 

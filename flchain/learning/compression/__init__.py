@@ -4,6 +4,7 @@
 """
 
 from flchain.learning.compression.base import Compressor, Frame
+from flchain.learning.compression.defaults import build_compression
 from flchain.learning.compression.devices import (
     DeviceProfile,
     Selection,
@@ -41,6 +42,7 @@ __all__ = [
     "Memory",
     "Scheme",
     "Selection",
+    "build_compression",
     "build_frame",
     "check_compression",
     "choose_compression",

@@ -4,6 +4,7 @@
 generator must come from secret entropy: whoever can repeat the noise can take it off again.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -24,6 +25,10 @@ class Mechanism:
     norm: int
     is_summable: bool
     draw: Callable[[int, float, np.random.Generator], Int64]
+
+    def compute_deviation(self, scale: float) -> float:
+        """Return the standard deviation of noise of a scale."""
+        return scale * math.sqrt(2) if self.norm == 1 else scale
 
 
 def draw_gaussian(size: int, scale: float, rng: np.random.Generator) -> Int64:

@@ -83,7 +83,7 @@ def check_privacy(policy: Policy, sections: int) -> None:
             "policy: privacy.clip is lost in rounding; raise it, or update.shift by lowering "
             "max_agents, update.w_max or update.coordinate_bound"
         )
-    deviation = _compute_deviation(privacy, mechanism)
+    deviation = mechanism.compute_deviation(_compute_scale(privacy))
     if deviation * _TAIL > update.coordinate_bound:
         raise ConfigError(
             f"policy: update.coordinate_bound would cut the noise, whose deviation is "
@@ -209,7 +209,3 @@ def _privatise(
 
 def _compute_scale(privacy: PrivacySpec) -> float:
     return privacy.noise_micros * privacy.clip / MICROS
-
-
-def _compute_deviation(privacy: PrivacySpec, mechanism: Mechanism) -> float:
-    return _compute_scale(privacy) * (math.sqrt(2) if mechanism.norm == 1 else 1.0)

@@ -133,8 +133,9 @@ class PrivacySpec:
 class MaskingSpec:
     """How many shares restore a secret, and how many survivors may collude; 0 in plain mode.
 
-    Above 64 agents, where not everybody is everybody's neighbour, `threshold` counts all who
-    release, and the shares needed of one neighbourhood follow from the number of agents.
+    Who releases shares has none of its own secrets, so that `threshold` + 1 agents must release.
+    Above 64 agents, where not everybody is everybody's neighbour, the shares that restore follow
+    from the number of agents.
     """
 
     threshold: int = 0
@@ -152,6 +153,7 @@ class TaskScalars:
     min_agents: int
     min_survivors: int
     threshold: int
+    """Fewest who must release shares."""
     max_corrupt: int
     w_max: int
     coordinate_bound: int
@@ -200,7 +202,7 @@ def get_task_scalars(policy: Policy) -> TaskScalars:
         max_agents=policy.max_agents,
         min_agents=policy.min_agents,
         min_survivors=policy.min_survivors,
-        threshold=policy.masking.threshold,
+        threshold=policy.masking.threshold + policy.is_secure,
         max_corrupt=policy.masking.max_corrupt,
         w_max=policy.update.w_max,
         coordinate_bound=policy.update.coordinate_bound,

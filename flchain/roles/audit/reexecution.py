@@ -216,7 +216,8 @@ class Reexecution:
         self._compare_version(past, proposal)
         if result.content == proposal.content:
             counted = result.counted
-            text = f"sum of weight {counted.total_weight}, state and rewards"
+            masks = "masks off, the commitments open: " if past.masked else ""
+            text = f"{masks}sum of weight {counted.total_weight}, state and rewards"
             self.findings.passed("result", counted.fault or text, number)
             return True
         dispute = Dispute(self.terms, self.archive, self.evidence, past, result, proposal.content)

@@ -8,6 +8,7 @@ the sets that were fixed are below the task's or its own limits, it sends nothin
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from flchain.crypto.secagg.complaints import complain, encode_complaint
 from flchain.crypto.secagg.keys import (
@@ -24,27 +25,23 @@ from flchain.crypto.secagg.shares import Sharing, deal_shares, encode_sharing, o
 from flchain.crypto.secagg.weights import append_weight, build_opening, commit_weight, encode_weight
 from flchain.learning.masked_vectors import build_row
 from flchain.learning.parameters import QuantizedUpdate
-from flchain.protocol.calls import Complain, PostRecord
+from flchain.protocol.calls import Complain
 from flchain.protocol.errors import AdapterError, EncodingError, ProofError
 from flchain.protocol.reverts import StaleView
 from flchain.protocol.types import ZERO_DIGEST, Address, Digest, Outcome, Phase, RoundId
 from flchain.roles.context import Context
 from flchain.roles.masked.blobs import Messages, Origin, join_messages
+from flchain.roles.masked.posting import DroppedOut, Posting, publish_message
 from flchain.roles.masked.rosters import JoinReader, build_round_roster
 from flchain.roles.masked.unmasking import read_sharing
 from flchain.roles.masked.vault import KeptRecord, Secret, Vault
+from flchain.roles.masked.views import verify_view
 from flchain.roles.observation import Observation
-from flchain.roles.retention import name_round_pin
 from flchain.roles.terms import Floors, Terms, count_trusted
 
 WAIT_FOR_KEYS = 0.5
 """Part of the SHARES window to wait for missing keys before dealing without them."""
 _NO_ROUND = RoundId(0)
-_MASKED = (Phase.JOIN, Phase.SHARES, Phase.CHECK, Phase.SUBMIT, Phase.ATTEST, Phase.UNMASK)
-
-
-class DroppedOut(ProofError):
-    """The agent sends nothing more in a round; the message says why."""
 
 
 @dataclass
@@ -61,18 +58,19 @@ class Participant:
     is_due: Callable[[Observation], bool]
     """Returns whether the agent may join and wants to."""
     floors: Floors = field(default_factory=Floors)
+    is_relayed: bool = False
+    """Whether records are offered to relayers, and sent only where none takes them in time."""
     _reader: JoinReader | None = None
     _out: RoundId = _NO_ROUND
     """The newest round that the agent dropped out of."""
+    _checked: RoundId = _NO_ROUND
+    """The newest round whose shares are all opened, with nothing left to complain about."""
     _wiped: RoundId = _NO_ROUND
 
     def tick(self, seen: Observation) -> bool:
         """Do what is due; return whether something was done."""
         if not _is_masked(seen):
             self._wipe(seen)
-            return False
-        if seen.phase not in _MASKED:
-            # A window is over and waits for `settle`.
             return False
         is_open = seen.now >= seen.masked.opens_at and seen.masked.anchor != ZERO_DIGEST
         if not is_open or self._out == seen.round.round:
@@ -99,35 +97,34 @@ class Participant:
                 return False
 
     def _record(self, seen: Observation, make: Callable[[Observation], bytes | None]) -> bool:
-        """Send this phase's record, made now or written down before a crash."""
-        number, phase = seen.round.round, Phase(seen.phase)
-        kept = self.vault.get_record(number, phase)
+        """Bring this phase's record, made now or written down before, onto the chain."""
+        kept = self.vault.get_record(seen.round.round, Phase(seen.phase))
         if kept is None:
-            start = self.context.stopwatch()
-            payload = make(seen) if self._belongs(seen) else None
-            if payload is None:
-                return False
-            kept = self._keep(seen, phase, payload)
-            self.context.notify(f"make-{phase.name.lower()}", number, self._since(start))
+            if self._posting.verify_place(seen):
+                return True
+            kept = self._make(seen, make)
+        if kept is None:
+            return False
         if kept.anchor != seen.masked.anchor:
             raise DroppedOut("the chain went another way after a record was made")
-        if self._find_digest(seen, phase) == kept.digest:
-            return False
-        self._publish(seen, phase, kept.payload)
-        task_id = self.context.task_id
-        call = PostRecord(task_id, number, phase, kept.anchor, kept.digest)
-        self.context.send(call, number)
-        return True
+        return self._posting.post(seen, kept)
 
-    def _keep(self, seen: Observation, phase: Phase, payload: bytes) -> KeptRecord:
+    def _make(
+        self, seen: Observation, make: Callable[[Observation], bytes | None]
+    ) -> KeptRecord | None:
+        """Make this phase's record and write it down; None if there is nothing to make yet."""
+        number, phase = seen.round.round, Phase(seen.phase)
+        if self.vault.is_closed(number):
+            raise DroppedOut("the round was over once, and its secrets are gone")
+        start = self.context.stopwatch()
+        payload = make(seen) if self._belongs(seen) else None
+        if payload is None:
+            return None
         sealed = self._messages(seen).seal(self._account, phase, payload)
         kept = KeptRecord(seen.masked.anchor, sealed.digest, payload)
-        self.vault.keep_record(seen.round.round, phase, kept)
+        self.vault.keep_record(number, phase, kept)
+        self.context.notify(f"make-{phase.name.lower()}", number, self._since(start))
         return kept
-
-    def _publish(self, seen: Observation, phase: Phase, payload: bytes) -> Digest:
-        sealed = self._messages(seen).seal(self._account, phase, payload)
-        return self.context.archive.publish(sealed, name_round_pin(self.context, seen.round.round))
 
     def _belongs(self, seen: Observation) -> bool:
         """Return whether the phase is for this agent, with the secrets that it joined with."""
@@ -139,7 +136,17 @@ class Participant:
         kept = self.vault.get_record(number, Phase.JOIN)
         if kept is None or self._find_digest(seen, Phase.JOIN) != kept.digest:
             raise DroppedOut("the journal does not have the secrets of the keys on the chain")
+        key, places = self._origin(seen).round_key, len(seen.past.holders)
+        verify_view(seen.masked_past, key, seen.masked.anchor, places)
+        self._verify_anchors(seen)
         return True
+
+    def _verify_anchors(self, seen: Observation) -> None:
+        """Raise DroppedOut if a record of this round was made under another view."""
+        for phase, anchor in seen.masked_past.anchors.items():
+            kept = self.vault.get_record(seen.round.round, phase)
+            if kept is not None and kept.anchor != anchor:
+                raise DroppedOut("the chain went another way after a record was made")
 
     def _join(self, seen: Observation) -> bytes:
         secret = self.vault.begin(seen.round.round, self.count_weight())
@@ -170,12 +177,15 @@ class Participant:
     def _check(self, seen: Observation) -> bool:
         """Complain about every bad share that was sent to this agent."""
         closes_at = seen.masked.opens_at + self.terms.task.forced_window
-        if seen.now >= closes_at or not self._belongs(seen):
+        is_done = self._checked == seen.round.round
+        if is_done or seen.now >= closes_at or not self._belongs(seen):
             return False
         roster, secrets, sharings = self._read_sharings(seen, Phase.SHARES)
         _, bad = open_shares(roster, self._account, secrets, sharings)
         known = {c.accused for c in seen.masked_past.complaints if c.agent == self._account}
         due = [dealer for dealer in bad if seen.find_place(dealer) not in known]
+        if not due and sharings.keys() == seen.name_set(Phase.SHARES) & roster.keys.keys():
+            self._checked = seen.round.round
         for dealer in due:
             self._complain(seen, roster, secrets, dealer)
         return bool(due)
@@ -188,7 +198,7 @@ class Participant:
         randomness = derive_randomness(secret.seed, bound, f"complaint/{dealer}")
         complaint = complain(roster, self._account, secrets, dealer, randomness)
         evidence = encode_complaint(roster, self._account, complaint)
-        digest = self._publish(seen, Phase.CHECK, evidence)
+        digest = publish_message(self.context, self.terms, number, Phase.CHECK, evidence)
         accused = seen.find_place(dealer)
         if accused is not None:
             call = Complain(self.context.task_id, number, seen.masked.anchor, accused, digest)
@@ -280,8 +290,14 @@ class Participant:
     def _wipe(self, seen: Observation) -> None:
         """Forget all secrets once nothing more can be asked of them."""
         if self._wiped != seen.round.round:
-            self.vault.wipe()
+            self.vault.close(seen.round.round)
+            self.vault.wipe(seen.round.round)
+            self._posting.withdraw()
             self._wiped, self._reader = seen.round.round, None
+
+    @cached_property
+    def _posting(self) -> Posting:
+        return Posting(self.context, self.terms, self.vault, self.is_relayed)
 
     def _messages(self, seen: Observation) -> Messages:
         return Messages(self.terms, self.context.archive, self._origin(seen))
@@ -307,7 +323,7 @@ class Participant:
 def _is_masked(seen: Observation) -> bool:
     """Return whether the newest round is live and in its masked part."""
     is_live = seen.round.outcome is Outcome.NONE and seen.masked.round == seen.round.round
-    return is_live and seen.masked.phase in _MASKED
+    return is_live and Phase.JOIN <= seen.masked.phase <= Phase.UNMASK
 
 
 _ENTITLING = {

@@ -3,16 +3,15 @@
 Nothing here decides anything: the contract checks each of these calls for itself.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from flchain.crypto.merkle import compute_listed_proof
-from flchain.crypto.signing import expand_signature, verify_signature
 from flchain.protocol.calls import PinAnchor, PunishComplaint, PunishMissing, VoidRecord
 from flchain.protocol.digests import record_leaf
-from flchain.protocol.eip712 import Domain, compute_signing_digest, hash_record
-from flchain.protocol.types import ZERO_DIGEST, Address, Outcome, Phase, RoundId
+from flchain.protocol.types import ZERO_DIGEST, Address, Outcome, Phase, Role, RoundId
 from flchain.roles.context import Context
+from flchain.roles.duties import was_entitled
+from flchain.roles.masked.offers import Offer, is_signed
 from flchain.roles.masked.past import MaskedPast, Relayed, list_relayed
 from flchain.roles.observation import Observation
 
@@ -29,7 +28,7 @@ class Tending:
 
     context: Context
     _checked: set[tuple[RoundId, int, int]] = field(default_factory=set)
-    """Round, batch and place of relayed records whose signatures are right."""
+    """Round, batch and place of relayed records that were looked at."""
     _pinned: tuple[RoundId, Phase] = (RoundId(0), Phase.NONE)
 
     def tick(self, seen: Observation) -> bool:
@@ -38,7 +37,14 @@ class Tending:
             return False
         return self._void(seen) or self._pin(seen) or self._bill(seen)
 
-    def _void(self, seen: Observation) -> bool:
+    def void_place(self, seen: Observation, place: int) -> bool:
+        """Void the relayed record at a place if it is not its agent's; return whether it was sent.
+
+        Each record is looked at once.
+        """
+        return self._void(seen, only=place)
+
+    def _void(self, seen: Observation, only: int | None = None) -> bool:
         """Void a relayed record that is not its agent's, while that counts."""
         if seen.round.outcome is not Outcome.NONE:
             return False
@@ -50,6 +56,8 @@ class Tending:
         for entry in relayed:
             mark = (number, entry.batch, entry.place)
             if mark in self._checked or (entry.batch, entry.place) in past.voided:
+                continue
+            if only not in (None, entry.place):
                 continue
             if not is_voidable(seen, entry) or self._is_sound(seen, entry):
                 self._checked.add(mark)
@@ -74,15 +82,12 @@ class Tending:
         self.context.send(call, seen.round.round)
 
     def _is_sound(self, seen: Observation, entry: Relayed) -> bool:
-        key = self.context.get_round_key(seen.round.round)
-        contract = self.context.ledger.addresses.masked_rounds
-        signed = compute_signing_digest(
-            Domain(self.context.ledger.chain_id, contract),
-            hash_record(key, entry.phase, entry.anchor, entry.record.digest),
-        )
-        signature = expand_signature(entry.record.r, entry.record.vs)
-        agent = seen.past.holders[entry.place]
-        return verify_signature(agent, signed, signature) and entry.record.digest != ZERO_DIGEST
+        """Return whether a record is its agent's, who may make it."""
+        number, agent = seen.round.round, seen.past.holders[entry.place]
+        offer = Offer(entry.phase, entry.anchor, entry.record)
+        if not is_signed(self.context, number, offer, agent):
+            return False
+        return entry.phase is not Phase.JOIN or may_join(self.context, seen, agent)
 
     def _pin(self, seen: Observation) -> bool:
         """Pin the anchor of a phase in which nobody acts while blocks go by."""
@@ -118,13 +123,18 @@ class Tending:
         return False
 
 
+def may_join(context: Context, seen: Observation, agent: Address) -> bool:
+    """Return whether an account was an active agent of the task when the round opened."""
+    member = context.ledger.get_member(context.task_id, agent)
+    return was_entitled(context, seen, Role.AGENT, member)
+
+
 def is_voidable(seen: Observation, entry: Relayed) -> bool:
     """Return whether a relayed record is still in force and may still be voided."""
     now = seen.masked.phase
     in_time = entry.phase is now or (entry.phase is Phase.SUBMIT and now is Phase.ATTEST)
     is_open = seen.now < seen.masked.closes_at
-    digest = seen.masked_past.get_records(entry.phase).get(entry.place)
-    return in_time and is_open and digest == entry.record.digest
+    return in_time and is_open and seen.masked_past.is_relayed(entry.phase, entry.place)
 
 
 def list_missing(seen: Observation, past: MaskedPast, phase: Phase) -> tuple[int, ...]:
@@ -139,7 +149,7 @@ def list_missing(seen: Observation, past: MaskedPast, phase: Phase) -> tuple[int
         return ()
     absent = past.get_set(MISSABLE[phase]) - past.get_set(phase)
     if phase is Phase.SHARES:
-        absent -= _list_relayed_places(past, Phase.JOIN)
+        absent -= past.get_relayed(Phase.JOIN)
     return tuple(place for place in sorted(absent) if _owes(seen.past.holders, past, place))
 
 
@@ -151,8 +161,3 @@ def _get_failed(past: MaskedPast) -> Phase:
 
 def _owes(holders: tuple[Address, ...], past: MaskedPast, place: int) -> bool:
     return holders[place] not in past.missed
-
-
-def _list_relayed_places(past: MaskedPast, phase: Phase) -> frozenset[int]:
-    entries: Iterable[Relayed] = list_relayed(past, {phase: ZERO_DIGEST})
-    return frozenset(entry.place for entry in entries if entry.phase is phase)

@@ -2,10 +2,13 @@
 pragma solidity ^0.8.37;
 
 import {Committees} from "../../../contracts/libraries/Committees.sol";
+import {Page} from "../../../contracts/types/Book.sol";
 import {Cheats} from "../Cheats.sol";
 
 /// @notice The list and the committee word against plain references.
 contract CommitteesTest is Cheats {
+    Page private _page;
+
     function test_insert__random_seats__equals_sorting(uint256 seed, uint8 capacity_, uint8 count_) external pure {
         uint256 capacity = bound(capacity_, 1, 96);
         uint256 candidates = bound(count_, 0, 130);
@@ -28,6 +31,42 @@ contract CommitteesTest is Cheats {
             assertEq(list[i], plain[i], "entry");
         }
         assertEq(list.length, capacity, "the list's own length");
+    }
+
+    function test_store__any_list__is_loaded_again_beside_older_words(uint256 seed, uint8 count_, uint8 older_)
+        external
+    {
+        uint256 count = bound(count_, 0, 96);
+        uint256 older = bound(older_, 0, 96);
+        Committees.store(_page, _makeList(~seed, older), older);
+        uint256[] memory list = _makeList(seed, count);
+        Committees.store(_page, list, count);
+        uint256[] memory loaded = Committees.load(_page, count, 96);
+        assertEq(loaded.length, 96, "length");
+        for (uint256 i = 0; i < 96; ++i) {
+            assertEq(loaded[i], i < count ? list[i] : 0, "entry");
+        }
+        uint256 words = (count + 7) / 8;
+        for (uint256 word = 0; word < words; ++word) {
+            uint256 rest = count - 8 * word;
+            assertTrue(rest >= 8 || _page.seats[word] >> (32 * rest) == 0, "nothing above the last");
+        }
+    }
+
+    function test_seat__any_list__adds_up_the_lowest(uint256 seed, uint8 count_, uint8 seats_) external pure {
+        uint256 count = bound(count_, 0, 96);
+        uint256 seats = bound(seats_, 1, 64);
+        uint256[] memory list = _makeList(seed, count);
+        uint256[64] memory plain;
+        for (uint256 i = 0; i < count && i < seats; ++i) {
+            // Fifteen are the most that one place may hold.
+            if (plain[list[i] % 64] == 15) return;
+            ++plain[list[i] % 64];
+        }
+        uint256 committee = Committees.seat(list, count, seats);
+        for (uint256 place = 0; place < 64; ++place) {
+            assertEq(Committees.weightOf(committee, place), plain[place], "seats");
+        }
     }
 
     function test_leaders__any_list__are_the_first_three_holders(uint256 seed, uint8 count_) external pure {
@@ -68,6 +107,13 @@ contract CommitteesTest is Cheats {
             uint256 third = seats < 4 ? 1 : (seats - 1) / 3;
             assertEq(cap, third < 15 ? third : 15, "cap");
             assertEq(Committees.capacity(seats), seats + (seats + 1) / 2, "capacity");
+        }
+    }
+
+    function _makeList(uint256 seed, uint256 count) private pure returns (uint256[] memory list) {
+        list = new uint256[](96);
+        for (uint256 i = 0; i < count; ++i) {
+            list[i] = uint32(uint256(keccak256(abi.encode(seed, i))));
         }
     }
 

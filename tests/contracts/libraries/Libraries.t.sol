@@ -8,7 +8,8 @@ import {Digests} from "../../../contracts/libraries/Digests.sol";
 import {Populations} from "../../../contracts/libraries/Populations.sol";
 import {Seats} from "../../../contracts/libraries/Seats.sol";
 import {Decision, Tallies} from "../../../contracts/libraries/Tallies.sol";
-import {Ballot, Population, Verdict, Vote} from "../../../contracts/types/Types.sol";
+import {Population, Verdict} from "../../../contracts/types/Types.sol";
+import {Ballot, Vote} from "../../../contracts/types/VoteTypes.sol";
 import {Cheats} from "../Cheats.sol";
 
 /// @notice Votes as a plain list of counts: the reference that the packed ballot is compared with.

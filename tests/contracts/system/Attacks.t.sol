@@ -5,7 +5,8 @@ import {IRoundManager} from "../../../contracts/interfaces/IRoundManager.sol";
 import {ISeedSource} from "../../../contracts/interfaces/ISeedSource.sol";
 import {ITasks} from "../../../contracts/interfaces/ITasks.sol";
 import {VrfKey, VrfProof} from "../../../contracts/libraries/VRF.sol";
-import {Audit, SignedVote, Verdict} from "../../../contracts/types/Types.sol";
+import {Verdict} from "../../../contracts/types/Types.sol";
+import {Audit, SignedVote} from "../../../contracts/types/VoteTypes.sol";
 import {DrawSuite} from "./DrawSuite.sol";
 import {IChainSeeds} from "./System.sol";
 

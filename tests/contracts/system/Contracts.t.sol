@@ -8,17 +8,15 @@ import {ISigned} from "../../../contracts/interfaces/ISigned.sol";
 import {ITasks} from "../../../contracts/interfaces/ITasks.sol";
 import {
     Agent,
-    Ballot,
     Member,
     Outcome,
     Round,
     SignedAttestation,
-    SignedVote,
     Task,
     TaskStatus,
-    Verdict,
-    Vote
+    Verdict
 } from "../../../contracts/types/Types.sol";
+import {Ballot, SignedVote, Vote} from "../../../contracts/types/VoteTypes.sol";
 import {Suite} from "./Suite.sol";
 import {IRegistry} from "./System.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";

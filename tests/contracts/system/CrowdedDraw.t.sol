@@ -2,7 +2,8 @@
 pragma solidity ^0.8.37;
 
 import {IRoundManager} from "../../../contracts/interfaces/IRoundManager.sol";
-import {Ballot, SeatProof} from "../../../contracts/types/Types.sol";
+import {SeatProof} from "../../../contracts/types/DrawTypes.sol";
+import {Ballot} from "../../../contracts/types/VoteTypes.sol";
 import {DrawSuite} from "./DrawSuite.sol";
 
 /// @notice A list that overflows: more validators than it has room for, one seat each.

@@ -2,7 +2,8 @@
 pragma solidity ^0.8.37;
 
 import {IRoundManager} from "../../../contracts/interfaces/IRoundManager.sol";
-import {SeatProof, Verdict} from "../../../contracts/types/Types.sol";
+import {SeatProof} from "../../../contracts/types/DrawTypes.sol";
+import {Verdict} from "../../../contracts/types/Types.sol";
 import {DrawSuite} from "./DrawSuite.sol";
 
 /// @notice What whole transactions with proofs of seats cost, from a task's second draw on.

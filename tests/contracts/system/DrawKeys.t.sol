@@ -5,7 +5,8 @@ import {IRoundManager} from "../../../contracts/interfaces/IRoundManager.sol";
 import {ITasks} from "../../../contracts/interfaces/ITasks.sol";
 import {Committees} from "../../../contracts/libraries/Committees.sol";
 import {VrfKey, VrfProof} from "../../../contracts/libraries/VRF.sol";
-import {DrawKey, SeatProof, Task} from "../../../contracts/types/Types.sol";
+import {DrawKey, SeatProof} from "../../../contracts/types/DrawTypes.sol";
+import {Task} from "../../../contracts/types/Types.sol";
 import {DrawSuite} from "./DrawSuite.sol";
 
 /// @notice What a task keeps of its validators, as they come, change and go.

@@ -6,7 +6,9 @@ import {ISeedSource} from "../../../contracts/interfaces/ISeedSource.sol";
 import {Committees} from "../../../contracts/libraries/Committees.sol";
 import {Electorate, Sortition} from "../../../contracts/libraries/Sortition.sol";
 import {VrfKey, VrfProof} from "../../../contracts/libraries/VRF.sol";
-import {Draw, DrawKey, Phase, SeatProof, SignedVote, Task, Verdict, Vote} from "../../../contracts/types/Types.sol";
+import {Draw, DrawKey, SeatProof} from "../../../contracts/types/DrawTypes.sol";
+import {Phase, Task, Verdict} from "../../../contracts/types/Types.sol";
+import {SignedVote, Vote} from "../../../contracts/types/VoteTypes.sol";
 import {IProver} from "../IProver.sol";
 import {Suite} from "./Suite.sol";
 

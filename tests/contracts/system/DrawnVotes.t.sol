@@ -3,7 +3,9 @@ pragma solidity ^0.8.37;
 
 import {IRoundManager} from "../../../contracts/interfaces/IRoundManager.sol";
 import {ITasks} from "../../../contracts/interfaces/ITasks.sol";
-import {DrawKey, Outcome, Phase, SeatProof, SignedVote, Verdict, Vote} from "../../../contracts/types/Types.sol";
+import {DrawKey, SeatProof} from "../../../contracts/types/DrawTypes.sol";
+import {Outcome, Phase, Verdict} from "../../../contracts/types/Types.sol";
+import {SignedVote, Vote} from "../../../contracts/types/VoteTypes.sol";
 import {DrawSuite} from "./DrawSuite.sol";
 
 /// @notice Votes of a drawn committee: weights, quorum, and what silence costs.

@@ -2,7 +2,8 @@
 pragma solidity ^0.8.37;
 
 import {IRoundManager} from "../../../contracts/interfaces/IRoundManager.sol";
-import {Agent, Audit, Outcome, SignedVote, Verdict, Vote} from "../../../contracts/types/Types.sol";
+import {Agent, Outcome, Verdict} from "../../../contracts/types/Types.sol";
+import {Audit, SignedVote, Vote} from "../../../contracts/types/VoteTypes.sol";
 import {DrawSuite} from "./DrawSuite.sol";
 
 /// @notice Double votes and audits of earlier votes: what they cost, and who may say so.

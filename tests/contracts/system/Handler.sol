@@ -5,7 +5,8 @@ import {IAgentRegistry} from "../../../contracts/interfaces/IAgentRegistry.sol";
 import {IRewardDistributor} from "../../../contracts/interfaces/IRewardDistributor.sol";
 import {IRoundManager} from "../../../contracts/interfaces/IRoundManager.sol";
 import {ITasks} from "../../../contracts/interfaces/ITasks.sol";
-import {Ballot, Content, Outcome, Phase, Verdict, Vote} from "../../../contracts/types/Types.sol";
+import {Outcome, Phase, Verdict} from "../../../contracts/types/Types.sol";
+import {Ballot, Content, Vote} from "../../../contracts/types/VoteTypes.sol";
 import {Shadow} from "./Shadow.sol";
 
 /// @notice Makes bounded random calls and predicts from plain bookkeeping whether each succeeds.

@@ -4,7 +4,8 @@ pragma solidity ^0.8.37;
 import {IAgentRegistry} from "../../../contracts/interfaces/IAgentRegistry.sol";
 import {IMaskedRounds} from "../../../contracts/interfaces/IMaskedRounds.sol";
 import {IRoundManager} from "../../../contracts/interfaces/IRoundManager.sol";
-import {MaskedRound, Outcome, Phase, SignedRecord, Verdict} from "../../../contracts/types/Types.sol";
+import {MaskedRound, SignedRecord} from "../../../contracts/types/MaskedTypes.sol";
+import {Outcome, Phase, Verdict} from "../../../contracts/types/Types.sol";
 import {MaskedSuite} from "./MaskedSuite.sol";
 
 /// @notice The masked part of a round, call by call.

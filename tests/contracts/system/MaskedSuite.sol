@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.37;
 
-import {MaskedRound, Mode, Phase, SignedRecord, Task} from "../../../contracts/types/Types.sol";
+import {MaskedRound, SignedRecord} from "../../../contracts/types/MaskedTypes.sol";
+import {Mode, Phase, Task} from "../../../contracts/types/Types.sol";
 import {Suite} from "./Suite.sol";
 
 /// @notice A task in secure mode with eight agents and four validators, and what they do.
@@ -19,7 +20,7 @@ abstract contract MaskedSuite is Suite {
         openRound();
     }
 
-    function makeTask(address orchestrator) internal view override returns (Task memory task) {
+    function makeTask(address orchestrator) internal view virtual override returns (Task memory task) {
         task = super.makeTask(orchestrator);
         (task.mode, task.minAgents, task.minSurvivors, task.threshold) = (Mode.Secure, 4, 3, 2);
         (task.joinWindow, task.sharesWindow, task.checkWindow, task.unmaskWindow) = (50, 40, 30, 35);

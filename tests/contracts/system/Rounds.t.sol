@@ -6,7 +6,8 @@ import {IModelRegistry} from "../../../contracts/interfaces/IModelRegistry.sol";
 import {IRewardDistributor} from "../../../contracts/interfaces/IRewardDistributor.sol";
 import {IRoundManager} from "../../../contracts/interfaces/IRoundManager.sol";
 import {ITasks} from "../../../contracts/interfaces/ITasks.sol";
-import {Ballot, Content, Outcome, Phase, Reason, Submissions, Verdict, Vote} from "../../../contracts/types/Types.sol";
+import {Outcome, Phase, Reason, Submissions, Verdict} from "../../../contracts/types/Types.sol";
+import {Ballot, Content, Vote} from "../../../contracts/types/VoteTypes.sol";
 import {Suite} from "./Suite.sol";
 
 /// @notice Whole rounds, one for each way in which they end, and what must not pass from one to the next.

@@ -2,7 +2,8 @@
 pragma solidity ^0.8.37;
 
 import {IRewardDistributor} from "../../../contracts/interfaces/IRewardDistributor.sol";
-import {Agent, Ballot, Outcome, Phase, Round, Task} from "../../../contracts/types/Types.sol";
+import {Agent, Outcome, Phase, Round, Task} from "../../../contracts/types/Types.sol";
+import {Ballot} from "../../../contracts/types/VoteTypes.sol";
 import {Suite} from "./Suite.sol";
 
 /// @notice Plain bookkeeping beside the contracts, filled from calls that succeeded, and the comparison of the two.

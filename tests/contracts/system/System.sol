@@ -6,7 +6,7 @@ import {IMaskedRounds} from "../../../contracts/interfaces/IMaskedRounds.sol";
 import {IRoundManager} from "../../../contracts/interfaces/IRoundManager.sol";
 import {ISeedSource} from "../../../contracts/interfaces/ISeedSource.sol";
 import {VrfKey, VrfProof} from "../../../contracts/libraries/VRF.sol";
-import {Draw} from "../../../contracts/types/Types.sol";
+import {Draw} from "../../../contracts/types/DrawTypes.sol";
 
 /// @notice The registry, with the digests that are signed for it.
 interface IRegistry is IAgentRegistry {

@@ -57,7 +57,9 @@ NOISE = {
 
 
 def make_policy(overrides=None, **changes):
-    return load_preset("digits", {"model": OWN, "privacy": NOISE | changes, **(overrides or {})})
+    return load_preset(
+        "digits", {"mode": "plain", "model": OWN, "privacy": NOISE | changes, **(overrides or {})}
+    )
 
 
 def build_curve(case):

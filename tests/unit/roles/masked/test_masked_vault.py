@@ -134,17 +134,17 @@ def test_entry__moved_to_another_round_or_phase__is_refused(make):
         vault.get_record(ONE, Phase.UNMASK)
 
 
-def test_wipe__all_but_one_round__leaves_that_and_what_is_not_its_own(make):
+def test_wipe__one_of_two_rounds__leaves_the_later_and_what_is_not_its_own(make):
     vault = make()
     vault.context.journal.write("memory-1", b"kept")
     for number in (ONE, TWO):
         vault.begin(number, 5)
         vault.keep_record(number, Phase.JOIN, RECORD)
-    vault.wipe(keep=TWO)
+    vault.wipe(ONE)
     assert vault.get_secret(ONE) is None
     assert vault.get_record(ONE, Phase.JOIN) is None
     assert vault.get_record(TWO, Phase.JOIN) == RECORD
-    vault.wipe()
+    vault.wipe(TWO)
     assert list_names(vault) == ["memory-1"]
 
 
@@ -152,7 +152,7 @@ def test_wipe__another_task_in_the_same_journal__keeps_its_secrets(make):
     mine, theirs = make(), make(task_id=TaskId(2))
     secret = theirs.begin(ONE, 5)
     mine.begin(ONE, 5)
-    mine.wipe()
+    mine.wipe(ONE)
     assert mine.get_secret(ONE) is None
     assert theirs.get_secret(ONE) == secret
 
@@ -162,6 +162,6 @@ def test_vault__on_disk__is_there_after_a_restart(context, tmp_path):
     secret = Vault(made, make_entropy("disk")).begin(ONE, 5)
     again = Vault(replace(context, journal=DiskJournal(tmp_path)), make_entropy("other"))
     assert again.begin(ONE, 9) == secret
-    again.wipe()
+    again.wipe(ONE)
     assert not [path for path in tmp_path.rglob("*") if secret.seed in path.name.encode()]
     assert again.get_secret(ONE) is None

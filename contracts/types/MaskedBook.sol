@@ -16,6 +16,8 @@ import {Phase} from "./Types.sol";
 /// @param validators Validators active when the round opened.
 /// @param isPinned Whether the page's anchor is what records name, and no longer the set root in it.
 /// @param batches Batches of records in this round.
+/// @dev The fields fill one slot in any order; this one reads as the round runs.
+// solhint-disable-next-line gas-struct-packing
 struct Clock {
     uint32 round;
     Phase phase;
