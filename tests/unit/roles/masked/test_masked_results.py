@@ -6,8 +6,9 @@ import pytest
 
 from flchain.protocol.canonical import decode_canonical, encode_canonical
 from flchain.protocol.errors import EncodingError
-from flchain.protocol.types import Outcome, Phase, Verdict
+from flchain.protocol.types import Outcome, Phase, Reason, Verdict, Version
 from flchain.roles.archive import seal_payload
+from flchain.roles.assembly import assemble_round, build_inputs, publish_result
 from flchain.roles.audit import verify_task
 from flchain.roles.execution import compute_survivors
 from flchain.roles.masked.checking import Checked
@@ -20,7 +21,7 @@ from flchain.roles.masked.inputs import (
 )
 from flchain.roles.masked.unmasking import BLOB_FAULT, WEIGHT_FAULT, decode_listed
 from flchain.roles.upkeep import is_over
-from flchain.roles.validator import Validator
+from flchain.roles.validator import Validator, compare_content
 from flchain.storage.cid import cid_from_digest
 from flchain.storage.errors import ContentUnavailable
 from tests.e2e import forgeries
@@ -80,14 +81,38 @@ LIES = {
     "wrong order": forge_rows(lambda rows: rows[::-1]),
     "one twice": forge_rows(lambda rows: [rows[0], *rows]),
     "no list": forge_rows(lambda rows: {"all": 1}),
-    "paid without a release": forge_releases(drop(1)),
+    "paid without a release": forge_releases(drop(2)),
 }
 
 
+@pytest.fixture(scope="module")
+def played():
+    """A federation after a round in which somebody sent no vector."""
+    federation = make_secure(4)
+    seen = federation.run_roles(
+        send_away(federation, {2: [Phase.SUBMIT]}), lambda seen: is_over(seen, 1)
+    )
+    return federation, seen
+
+
 @pytest.mark.parametrize("forge", LIES.values(), ids=LIES)
-def test_proposal__wrong_list_of_releases__is_slashed_and_the_next_is_right(forge):
-    behaviour = Behaviour(forge={FIRST: forge})
-    federation = make_secure(4, behaviour=behaviour)
+def test_proposal__wrong_list_of_releases__is_told_from_the_true_result(played, forge):
+    federation, seen = played
+    context, terms, past = federation.validators[0].context, federation.terms, seen.live
+    right = past.final_proposal
+    inputs = build_inputs(context, terms, seen.past, past)
+    true = assemble_round(context, terms, seen.past, past, right)
+    assert true.content == right.content
+    forged = forge(context, terms, inputs, true)
+    publish_result(context, forged, Version(1))
+    assert forged.content != right.content
+    found = assemble_round(context, terms, seen.past, past, replace(right, content=forged.content))
+    assert found.content == right.content
+    assert compare_content(found.content, forged.content) is Reason.WRONG_AGGREGATE
+
+
+def test_proposal__wrong_list_of_releases__is_slashed_and_the_next_is_right():
+    federation = make_secure(4, behaviour=Behaviour(forge={FIRST: LIES["too few"]}))
     seen = federation.run(1)
     past = seen.live
     assert past.outcome is Outcome.FINALIZED
@@ -262,15 +287,6 @@ def test_listed__well_formed__is_read():
     rows = [["0x1", "00" * 32], ["0x2", "ff" * 32]]
     assert decode_listed({"releases": rows}) == {"0x1": bytes(32), "0x2": b"\xff" * 32}
     assert decode_listed({"releases": []}) == {}
-
-
-@pytest.fixture(scope="module")
-def played():
-    federation = make_secure(4)
-    seen = federation.run_roles(
-        send_away(federation, {2: [Phase.SUBMIT]}), lambda seen: is_over(seen, 1)
-    )
-    return federation, seen
 
 
 def test_inputs__a_round__have_members_sharings_and_posted_releases(played):
