@@ -26,7 +26,16 @@ from flchain.storage.cid import cid_from_digest
 from flchain.storage.errors import ContentUnavailable
 from tests.e2e import forgeries
 from tests.e2e.federation import Behaviour
-from tests.unit.roles.masked.scenes import FIRST, flip, look, make_secure, read_record, send_away
+from tests.unit.roles.masked.scenes import (
+    FIRST,
+    collect_notices,
+    flip,
+    look,
+    make_secure,
+    read_record,
+    send_away,
+    tick_all,
+)
 
 STRANGER = "0x" + "11" * 20
 
@@ -227,6 +236,23 @@ def test_sum__weight_that_was_not_committed_to__is_void_and_nobody_is_slashed():
     seen = federation.run(2)
     assert seen.live.outcome is Outcome.FINALIZED
     assert seen.live.opened.parent_version == 0
+
+
+def test_weights__wrong_in_two_rounds_of_a_version__end_the_task_which_is_said_once():
+    federation = make_secure(4, rounds=4)
+    notices = collect_notices(federation.orchestrator.upkeep)
+    part = federation.agents[0]._participant
+    submit = part._submit
+    part._submit = lambda seen: flip(submit(seen), -17 * 4)
+    seen = federation.run(2)
+    assert [past.outcome for past in seen.past.rounds.values()] == [Outcome.REJECTED_QUALITY] * 2
+    assert seen.is_revealed(0)
+    for _ in range(30):
+        tick_all(federation, federation.roles)
+        seen = look(federation, 1)
+    assert seen.round.round == 2
+    (said,) = (note.detail for note in notices if note.action == "task-at-its-end")
+    assert "two sums of version 0 are known" in said
 
 
 def get_stakes(federation):
