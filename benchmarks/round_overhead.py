@@ -69,7 +69,7 @@ SET_ASIDE = ("train", "evaluate")
 
 def build_scenario(agents: int, rounds: int, rows: int) -> Scenario:
     """Return the federation of the comparison."""
-    policy = load_preset("mnist")
+    policy = load_preset("mnist", {"mode": "plain"})
     data = load_mnist(MNIST, "train", 0, agents * rows)
     rng = np.random.default_rng(SEED)
     parts = partition_dirichlet(data.labels, agents, 0.5, rng)

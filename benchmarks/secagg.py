@@ -2,12 +2,16 @@
 
 The peer is flwr 1.41.0 by its own functions (`benchmarks/peers`), in an environment of its own that
 `make bench-peers` makes, as a second process that runs while this one waits. Both do the same case
-in turn, with the same graph degree and threshold; figures are medians. "core" is masking by all
-clients, quantisation included, the server's sum and unmasking; "whole" adds keys, sharing and
-opening of shares. Flower checks no share and proves no key, so that its "whole" does less.
+in turn, each in one thread, with the same graph degree and threshold; figures are medians. "core"
+is masking by all clients, quantisation included, the server's sum and unmasking; "whole" adds keys,
+sharing and opening of shares. Flower checks no share and proves no key, so that its "whole" does
+less.
 
 At 200 and 1,000 agents everything is real but the masked vectors, of which the aggregator gets
-random ones; a round of short vectors with the same graph shows that its sum is right.
+random ones; a round of short vectors with the same graph shows that its sum is right. Masks are
+applied in one thread and, where a row says so, in two. Processor time beside the time says how much
+of it the machine was busy with something else. Peak memory is what Python and NumPy
+allocate; the key streams, of which 64 are open in a thread, have about 1 kB each beside that.
 """
 
 import argparse
@@ -23,7 +27,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from secagg_round import (
@@ -51,6 +55,14 @@ SPEED_UP = {100_000: 10, 1_000_000: 7}
 """How many times faster than the peer the core is to be, by size."""
 CLIENT_LIMIT, SERVER_LIMIT = 0.2, 5.0
 MEGABYTE = 1_000_000
+THREADS = {1: "", 2: ", 2 threads"}
+
+
+class Cost(NamedTuple):
+    """Seconds that passed, and seconds that this process's threads were running."""
+
+    seconds: float
+    processor: float
 
 
 CASES = tuple(
@@ -136,8 +148,7 @@ def simulate(agents: int, sizes: tuple[int, ...], repeats: int) -> Iterator[Row]
     """Yield a client's and the aggregator's figures at the degree that the bounds ask for."""
     found = compute_parameters(agents, 2000, 1000)
     case = Case(agents, found.degree, found.lowest, 1000, agents // 20)
-    stages = Stages()
-    federation = found_federation(case, stages)
+    federation = found_federation(case, Stages())
     ordered = federation.roster.graph.agents
     survivors = frozenset(ordered[case.dropped :])
     told = tell_all(federation, survivors)
@@ -147,29 +158,48 @@ def simulate(agents: int, sizes: tuple[int, ...], repeats: int) -> Iterator[Row]
     for size in sizes:
         vector = np.random.default_rng(1).standard_normal(size, np.float32)
         rng = np.random.default_rng(2)
-        run = partial(mask_update, federation, client, vector, RULES, rng)
-        name = f"n {agents}, k {found.degree}, t {found.lowest}, d {size:,}"
-        masked = measure(run, repeats)
-        yield Row(f"client, {name}", "s", setup + masked, None, CLIENT_LIMIT)
-        yield Row("  of it keys, shares and checks", "s", setup)
-        yield Row("  of it quantising and masking", "s", masked)
-        yield Row("  peak memory beside its vector", "MB", measure_peak(run))
+        label = replace(case, size=size, dropped=0).label
+        mask = partial(mask_update, federation, client, vector, RULES, rng)
+        yield from show_client(label, mask, setup, repeats)
         aggregate = partial(run_aggregator, federation, survivors, told, make_pool(size))
-        yield Row(f"aggregator, {name}", "s", measure(aggregate, repeats), None, SERVER_LIMIT)
-        yield Row("  peak memory beside the vector it reads", "MB", measure_peak(aggregate))
+        yield from show_aggregator(label, aggregate, repeats)
     ending = unmasking.Unmasking(federation.roster, federation.sharings, survivors)
     checked = measure(lambda: unmasking.find_bad_shares(ending, told), 1)
-    yield Row(f"checking every released share, n {agents}", "s", checked)
+    yield Row(f"checking every released share, n {agents}", "s", checked.seconds)
 
 
-def measure(run: Any, repeats: int) -> float:
-    """Return the median of a few runs' seconds."""
-    seconds = []
+def show_client(label: str, mask: Any, setup: Cost, repeats: int) -> Iterator[Row]:
+    """Yield a client's seconds and memory by number of threads; `setup` takes one."""
+    for threads, suffix in THREADS.items():
+        run = partial(mask, threads=threads)
+        masked = measure(run, repeats)
+        seconds, processor = setup.seconds + masked.seconds, setup.processor + masked.processor
+        yield Row(f"client, {label}{suffix}", "s", seconds, None, CLIENT_LIMIT)
+        yield Row("  of it keys, shares and checks", "s", setup.seconds)
+        yield Row("  of it quantising and masking", "s", masked.seconds)
+        yield Row("  processor time", "s", processor)
+        yield Row("  peak memory beside its vector", "MB", measure_peak(run))
+
+
+def show_aggregator(label: str, aggregate: Any, repeats: int) -> Iterator[Row]:
+    """Yield the aggregator's seconds and memory by number of threads."""
+    for threads, suffix in THREADS.items():
+        run = partial(aggregate, threads=threads)
+        cost = measure(run, repeats)
+        yield Row(f"aggregator, {label}{suffix}", "s", cost.seconds, None, SERVER_LIMIT)
+        yield Row("  processor time", "s", cost.processor)
+        yield Row("  peak memory beside the vector it reads", "MB", measure_peak(run))
+
+
+def measure(run: Any, repeats: int) -> Cost:
+    """Return the medians of a few runs."""
+    seconds, processor = [], []
     for _ in range(repeats):
-        begun = time.perf_counter()
+        begun, busy = time.perf_counter(), time.process_time()
         run()
         seconds.append(time.perf_counter() - begun)
-    return statistics.median(seconds)
+        processor.append(time.process_time() - busy)
+    return Cost(statistics.median(seconds), statistics.median(processor))
 
 
 def measure_peak(run: Any) -> float:
@@ -188,6 +218,7 @@ def main() -> None:
     parser.add_argument("--alone", action="store_true", help="leave the peer out")
     parser.add_argument("--quick", action="store_true", help="the smallest cases only")
     arguments = parser.parse_args()
+    load = os.getloadavg()[0]
     peer = None if arguments.alone else open_peer()
     cases = CASES[:2] if arguments.quick else CASES
     rows = [row for case in cases for row in compare(case, peer, arguments.repeats)]
@@ -195,12 +226,13 @@ def main() -> None:
         peer.communicate()
     rows += simulate(200, (100_000, 1_000_000), arguments.repeats)
     if not arguments.quick:
-        rows += simulate(1000, (1_000_000,), min(arguments.repeats, 3))
+        rows += simulate(1000, (1_000_000,), arguments.repeats)
     setting = {
         "peer": "none" if arguments.alone else "flwr 1.41.0",
         "numpy": np.__version__,
         "repeats": arguments.repeats,
-        "threads": 1,
+        "threads": "1 where a row says nothing else",
+        "load": [round(load, 2), round(os.getloadavg()[0], 2)],
         "processor": platform.processor() or platform.machine(),
     }
     write_results("secagg", rows, setting)

@@ -123,7 +123,13 @@ def open_shares(federation: Federation, holder: Address) -> dict[Address, ShareP
 
 
 def mask_update(
-    federation: Federation, agent: Address, vector: Any, rules: Rounding, rng: Any
+    federation: Federation,
+    agent: Address,
+    vector: Any,
+    rules: Rounding,
+    rng: Any,
+    *,
+    threads: int = 1,
 ) -> bytes:
     """Quantise, weigh, mask and encode."""
     rounded = round_vector(vector, rules, rng)
@@ -132,7 +138,7 @@ def mask_update(
     del rounded
     secrets = federation.secrets[agent]
     keyed = masking.build_masks(federation.roster, agent, secrets, federation.members)
-    masks.apply_masks(words, keyed)
+    masks.apply_masks(words, keyed, threads=threads)
     return masking.encode_words(words)
 
 
@@ -189,11 +195,14 @@ def finish(
     survivors: frozenset[Address],
     told: dict[Address, Release],
     total: masks.Words,
+    *,
+    threads: int = 1,
 ) -> weights.WeightedSum:
     """Restore the secrets and take all masks off, in place."""
     ending = unmasking.Unmasking(federation.roster, federation.sharings, survivors)
     restored = unmasking.restore_secrets(ending, told)
-    masks.apply_masks(total, unmasking.build_corrections(ending, restored))
+    corrections = unmasking.build_corrections(ending, restored)
+    masks.apply_masks(total, corrections, threads=threads)
     return weights.split_sum(total)
 
 
@@ -268,9 +277,11 @@ def run_aggregator(
     survivors: frozenset[Address],
     told: dict[Address, Release],
     pool: list[bytes],
+    *,
+    threads: int = 1,
 ) -> None:
     """Do all that the aggregator does, with a vector of the pool for each survivor."""
     words = len(pool[0]) // masks.WORD.itemsize
     vectors = (masking.decode_words(pool[number % POOL], words) for number in range(len(survivors)))
     total = masks.sum_words(vectors, words)
-    finish(federation, survivors, told, total)
+    finish(federation, survivors, told, total, threads=threads)

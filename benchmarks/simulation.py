@@ -4,18 +4,21 @@ The same rows, models, batches, seeds and weights in three programs that take tu
 of its own with one thread: the plain loop (the limit), flchain with every role on the in-memory
 ledger (one validator executes each round again and tests the model), and Flower with one worker.
 CPU seconds count imports and all child processes; memory is the peak of the process tree's
-proportional set size.
+proportional set size. A run that takes too long is ended and has no figure, and its engine no
+further turn in that case.
 """
 
 import argparse
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,8 +54,12 @@ class Measured:
     curve: tuple[float, ...]
 
 
-def measure(command: list[str], folder: Path) -> Measured:
-    """Run one engine on a job."""
+class OverdueError(Exception):
+    """An engine took longer than it may."""
+
+
+def measure(command: list[str], folder: Path, most: float) -> Measured:
+    """Run one engine on a job. Raises OverdueError after `most` seconds."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     environment["PYTHONPATH"] = str(ROOT)
     before, begun = os.times(), time.time()
@@ -64,9 +71,13 @@ def measure(command: list[str], folder: Path) -> Measured:
             env=environment,
             text=True,
         )
-        peak = Peak(process.pid)
+        peak, watch = Peak(process.pid), Deadline(process.pid, most)
         lines = [json.loads(x) for x in process.stdout or () if x.startswith('{"')]
-        if process.wait():
+        process.wait()
+        if watch.stop():
+            peak.stop()
+            raise OverdueError
+        if process.returncode:
             errors.seek(0)
             raise SystemExit(f"{command} failed:\n{errors.read()[-2000:]}")
     after, ended = os.times(), time.time()
@@ -79,6 +90,28 @@ def measure(command: list[str], folder: Path) -> Measured:
         beside=next(line["beside"] for line in lines if "beside" in line),
         curve=tuple(line["accuracy"] for line in rounds),
     )
+
+
+class Deadline:
+    """Kills a process and all below it once it has taken too long."""
+
+    def __init__(self, pid: int, most: float) -> None:
+        """Begin to count."""
+        self._pid, self._is_over = pid, False
+        self._timer = threading.Timer(most, self._end)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def stop(self) -> bool:
+        """Count no longer; return whether the process was killed."""
+        self._timer.cancel()
+        return self._is_over
+
+    def _end(self) -> None:
+        self._is_over = True
+        for pid in list_tree(self._pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 class Peak:
@@ -127,7 +160,7 @@ def read_pss(pid: int) -> float:
     return sum(int(line[1]) for line in lines if line[0] == "Pss:") / 1024
 
 
-def compare(name: str, turns: int, *, with_flower: bool) -> list[Row]:
+def compare(name: str, turns: int, most: float, *, with_flower: bool) -> list[Row]:
     """Return one case's rows: medians over the turns."""
     case = CASES[name]
     runs: dict[str, list[Measured]] = {}
@@ -141,8 +174,13 @@ def compare(name: str, turns: int, *, with_flower: bool) -> list[Row]:
         if with_flower:
             commands["flower"] = [str(FLOWER), str(ENGINES / "flower.py")]
         for _ in range(turns):
-            for engine, command in commands.items():
-                found = measure(command, folder)
+            for engine, command in list(commands.items()):
+                try:
+                    found = measure(command, folder, most)
+                except OverdueError:
+                    print(f"{name}: {engine} took more than {most:.0f} s and was ended", flush=True)
+                    del commands[engine]
+                    continue
                 runs.setdefault(engine, []).append(found)
                 print(name, engine, found, flush=True)
     return build_rows(name, runs)
@@ -155,6 +193,8 @@ def build_rows(name: str, runs: dict[str, list[Measured]]) -> list[Row]:
         values = [getattr(run, what) for run in runs.get(engine, [])]
         return statistics.median(values) if values else None
 
+    if not {"plain", "ours"} <= set(runs):
+        return []
     plain, ours = take("plain", "cpu") or 1.0, take("ours", "cpu") or 0.0
     flower = take("flower", "cpu")
     limit = LIMITS["cpu"].get(name)
@@ -204,6 +244,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=2)
     parser.add_argument("--cases", nargs="*", default=list(CASES), choices=list(CASES))
+    parser.add_argument("--most", type=float, default=600.0, help="seconds that one run may take")
     parser.add_argument("--without-flower", action="store_true")
     arguments = parser.parse_args()
     if not arguments.without_flower:
@@ -211,10 +252,13 @@ def main() -> None:
     rows = [
         row
         for name in arguments.cases
-        for row in compare(name, arguments.turns, with_flower=not arguments.without_flower)
+        for row in compare(
+            name, arguments.turns, arguments.most, with_flower=not arguments.without_flower
+        )
     ]
     setting = {
         "turns": arguments.turns,
+        "seconds a run may take": arguments.most,
         "threads": 1,
         "flower": "1.41.0, one worker",
         "validators": 1,

@@ -38,6 +38,7 @@ LAYERS = [{"name": "fc1.weight", "shape": [10, 784]}, {"name": "fc1.bias", "shap
 def build_policy(settings: dict) -> Policy:
     """Return the policy of a job."""
     overrides: dict[str, object] = {
+        "mode": "plain",
         "max_agents": max(64, settings["clients"]),
         "min_survivors": 1,
         "min_agents": 1,

@@ -68,7 +68,7 @@ class BlockRef:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A task at the pending block, in one look; `head` is the newest block's number then."""
+    """A task at the pending block, in one look; `head` is the newest block then."""
 
     now: Timestamp
     phase: Phase
@@ -76,7 +76,7 @@ class Snapshot:
     ballot: Ballot
     draw: DrawView
     masked: MaskedRound
-    head: int
+    head: BlockRef
 
 
 @dataclass(frozen=True, slots=True)

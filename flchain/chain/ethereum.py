@@ -232,7 +232,7 @@ class EthereumLedger:
             ballot=build_record(Ballot, *ballot),
             draw=build_record(DrawView, draw),
             masked=build_record(MaskedRound, *masked),
-            head=head.number,
+            head=head,
         )
 
     def get_round(self, task_id: TaskId) -> Round:

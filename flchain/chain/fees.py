@@ -34,7 +34,7 @@ class FeePolicy:
     priority_fee: int = GWEI
     bump_bps: int = 1_250
     gas_margin_bps: int = 5_000
-    gas_margin: int = 30_000
+    gas_margin: int = 150_000
 
 
 def compute_fees(base_fee: int, policy: FeePolicy) -> Fees:

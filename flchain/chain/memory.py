@@ -251,7 +251,7 @@ class MemoryLedger:
             ballot=self.get_ballot(task_id),
             draw=self.get_draw(task_id),
             masked=self.get_masked(task_id),
-            head=self.get_head().number,
+            head=self.get_head(),
         )
 
     def get_round(self, task_id: TaskId) -> Round:
@@ -382,6 +382,7 @@ class MemoryLedger:
             "ModelRegistry": self.addresses.model_registry,
             "RewardDistributor": self.addresses.reward_distributor,
             "ChainSeeds": self.addresses.seed_source,
+            "MaskedRounds": self.addresses.masked_rounds,
         }
         for index, event in enumerate(events):
             emitter = emitters[event.contract]

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from flchain.cli.casualties import is_killing_time
 from flchain.cli.children import Child, Children, ChildSpec
 from flchain.cli.federation import Progress, Venue
 from flchain.cli.plans import Plan
@@ -101,11 +102,15 @@ class RoundsApart:
 def _watch(plan: Plan, watch: Watch, progress: Progress, children: Children) -> None:
     """Show what happens until the last round is over; say who ends before."""
     lost: list[Child] = []
+    is_spared = not plan.outline.killed
     while True:
         seen = watch.observe()
         progress.observe(seen)
         if is_over(seen, plan.outline.rounds):
             return
+        if not is_spared and is_killing_time(seen, plan.outline):
+            is_spared = True
+            children.kill([f"agent-{plan.outline.agents - n}" for n in range(plan.outline.killed)])
         for child in children.find_ended():
             if child not in lost:
                 lost.append(child)

@@ -1,7 +1,9 @@
 """`flchain demo` and `flchain simulate`: a whole federation on one machine."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +11,16 @@ import click
 
 from flchain.cli.failures import Terminated
 from flchain.cli.files import verify_writable
-from flchain.cli.numbers import AGENTS, ALPHA, ATTACKERS, ROUNDS, SEED, VALIDATORS
+from flchain.cli.numbers import (
+    AGENTS,
+    ALPHA,
+    ATTACKERS,
+    EPSILON,
+    NOISE,
+    ROUNDS,
+    SEED,
+    VALIDATORS,
+)
 from flchain.cli.options import read_settings, with_settings
 from flchain.cli.runs import (
     RECORD,
@@ -21,6 +32,7 @@ from flchain.cli.runs import (
     write_json,
 )
 from flchain.config import Settings
+from flchain.protocol.errors import ConfigError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,7 +49,17 @@ _STRATEGIES = (
     "fedyogi",
     "fedadagrad",
     "mimelite",
+    "worker-momentum",
 )
+_METHODS = (
+    "participation",
+    "cosine",
+    "leave-one-out",
+    "shapley",
+    "probe-accuracy",
+    "mutual-information",
+)
+_MECHANISMS = ("gaussian", "laplace", "skellam")
 _DATASETS = ("mnist", "digits")
 
 
@@ -67,6 +89,27 @@ def federation_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Dirichlet skew of the data.",
         ),
         click.option("--strategy", type=click.Choice(_STRATEGIES), default="fedavg"),
+        click.option(
+            "--mode",
+            type=click.Choice(("secure", "plain")),
+            help="Masked updates, or plain ones. Default: secure in a demo, plain in a simulation.",
+        ),
+        click.option(
+            "--compression",
+            default="none",
+            show_default=True,
+            metavar="NAME",
+            help="Smaller updates, such as powersgd/zlib.",
+        ),
+        click.option(
+            "--privacy", type=click.Choice(_MECHANISMS), help="Noise on every agent's update."
+        ),
+        click.option(
+            "--noise-multiplier", type=NOISE, help="Noise over the clip; default: 1 with noise."
+        ),
+        click.option(
+            "--epsilon", type=EPSILON, help="Privacy budget, 0 for none; default: what it costs."
+        ),
         click.option("--summary", type=click.Path(path_type=Path), help="JSON file to write too."),
     ):
         command = option(command)
@@ -77,6 +120,7 @@ def federation_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @federation_options
 @click.option("--processes", is_flag=True, help="Each role in a process of its own.")
 @click.option("--memory", is_flag=True, help="A ledger in memory instead of Anvil.")
+@click.option("--kill", type=ATTACKERS, default=0, help="Agents to kill in the middle of the run.")
 @with_settings("devnet", "mnist")
 def demo(settings: Settings, *, processes: bool, memory: bool, **options: Any) -> None:
     """Run a whole federation on real data and show what it did.
@@ -99,16 +143,25 @@ def demo(settings: Settings, *, processes: bool, memory: bool, **options: Any) -
 @click.option("--byzantine", type=ATTACKERS, help="Bad updates to withstand; default: attackers.")
 @click.option("--attack", default="", metavar="NAME", help="What the attackers do.")
 @click.option("--attackers", type=ATTACKERS, default=0, help="How many of the agents attack.")
+@click.option(
+    "--contribution",
+    type=click.Choice(_METHODS),
+    default=_METHODS[0],
+    show_default=True,
+    help="What rewards, and an aggregator scores/..., go by.",
+)
 @click.option("--task", metavar="MODULE:OBJECT", help="Your own model and data, in Python.")
 @click.option(
     "--batched", "is_batched", is_flag=True, help="Train all agents at once; small dense models."
 )
+@click.option("--ray", "is_ray", is_flag=True, help="Train the agents on Ray's processors.")
 @with_settings("mnist")
 def simulate(settings: Settings, **options: Any) -> None:
     """Run a whole federation in memory, chain and store included.
 
     With --attack some agents are malicious; --aggregator names the rule that is to withstand
-    them, such as median, or nnm/trimmed-mean.
+    them, such as median, or nnm/trimmed-mean. With --ray the agents train in other processes, or
+    on the cluster that RAY_ADDRESS names.
     """
     run_demo(settings, "simulate", ledger="memory", is_multiprocess=False, **options)
 
@@ -120,6 +173,7 @@ def run_demo(
     ledger: str | None,
     is_multiprocess: bool,
     summary: Path | None,
+    is_ray: bool = False,
     **options: Any,
 ) -> None:
     """Choose, run and show a federation; write its summary."""
@@ -128,6 +182,7 @@ def run_demo(
 
     from flchain.cli.plans import Choice, build_plan, choose  # noqa: PLC0415
     from flchain.cli.tables import print_summary  # noqa: PLC0415
+    from flchain.learning.budgets import explain_budget  # noqa: PLC0415
 
     if summary is not None:
         verify_writable(summary)
@@ -137,9 +192,12 @@ def run_demo(
     if missing:
         click.echo(f"note: {'; '.join(missing)}")
     plan = build_plan(outline, settings, is_batched=choice.is_batched)
+    if outline.noise.is_wanted:
+        click.echo(f"note: {explain_budget(plan.scenario.policy)}")
     run = create_run(settings.data_dir, time.strftime("%Y%m%d-%H%M%S", time.gmtime()))
     try:
-        document = _play(plan, run, console)
+        with _place(plan, is_ray=is_ray) as placed:
+            document = _play(placed, run, console)
     except (KeyboardInterrupt, Terminated):
         _say_what_is_left(settings, run)
         raise
@@ -149,6 +207,20 @@ def run_demo(
     if summary is not None:
         write_json(summary, document)
     print_summary(console, document, _list_hints(settings, run))
+
+
+@contextmanager
+def _place(plan: "Plan", *, is_ray: bool) -> Iterator["Plan"]:
+    """Yield the plan with the processes in which agents train. Raises ConfigError."""
+    if not is_ray:
+        yield plan
+        return
+    from flchain.cli.ray_pool import open_ray  # noqa: PLC0415 - seconds, and optional
+
+    if plan.scenario.is_batched:
+        raise ConfigError("agents are trained together or on Ray: leave out --batched or --ray")
+    with open_ray() as pool:
+        yield replace(plan, scenario=replace(plan.scenario, pool=pool))
 
 
 def _play(plan: "Plan", run: Run, console: "Console") -> dict[str, Any]:

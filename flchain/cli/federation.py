@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from flchain.chain.base import Ledger
+from flchain.cli.casualties import build_victims, is_killing_time
 from flchain.cli.draws import read_holders
 from flchain.cli.plans import Plan
 from flchain.cli.scores import Scoreboard
@@ -133,6 +134,7 @@ def play(
         rewards=sum_rewards(venue.ledger, task_id),
         disk_bytes=venue.measure(),
         holders=read_holders(venue.ledger, task_id),
+        task=terms.task,
     )
     return build_summary(plan.outline, results, venue.store)
 
@@ -151,20 +153,26 @@ def run_here(plan: Plan, venue: Venue, task_id: TaskId, progress: Progress) -> O
     for validator in federation.validators:
         validator.endorse()
     watch = Watch(venue.ledger, task_id)
+    victims = build_victims(federation, plan.outline.killed)
 
     def until(seen: Observation) -> bool:
         progress.observe(seen)
+        if not victims.are_dead and is_killing_time(seen, plan.outline):
+            victims.are_dead = True
+            progress.screen.say(f"killed {plan.outline.killed} agents in round {seen.round.round}")
         if federation.batching is not None:
             # Before the agents, whose turns may be in several threads.
             federation.batching.tick(seen)
         return is_over(seen, plan.outline.rounds)
 
     with progress.stage("rounds"):
+        pool = plan.scenario.pool
+        workers = max(WORKERS, pool.size) if pool else WORKERS
         run_federation(
-            federation.roles, watch, until=until, idle=lambda _: venue.idle(), workers=WORKERS
+            victims.roles, watch, until=until, idle=lambda _: venue.idle(), workers=workers
         )
     with progress.stage("claims"):
-        _claim_all(federation, watch, venue, progress)
+        _claim_all(plan, federation, watch, venue, progress)
     return watch.observe()
 
 
@@ -177,7 +185,9 @@ def sum_rewards(ledger: Ledger, task_id: TaskId) -> dict[Address, Wei]:
     return {account: Wei(amount) for account, amount in paid.items()}
 
 
-def _claim_all(federation: Federation, watch: Watch, venue: Venue, progress: Progress) -> None:
+def _claim_all(
+    plan: Plan, federation: Federation, watch: Watch, venue: Venue, progress: Progress
+) -> None:
     """Claim for every agent and validator, once every round's rewards are due."""
     seen = watch.observe()
     published = (past.rewards for past in seen.past.rounds.values())
@@ -185,7 +195,8 @@ def _claim_all(federation: Federation, watch: Watch, venue: Venue, progress: Pro
     while seen.now < due:
         venue.idle()
         seen = watch.observe()
-    members: tuple[Agent | Validator, ...] = (*federation.agents, *federation.validators)
+    agents = federation.agents[: len(federation.agents) - plan.outline.killed]
+    members: tuple[Agent | Validator, ...] = (*agents, *federation.validators)
     with progress.screen.step("claiming rewards", len(members)) as bar:
         for member in members:
             claim_rewards(member.context, seen, set())

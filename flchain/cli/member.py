@@ -111,6 +111,25 @@ def _floor_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def _trust_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option(
+            "--trust",
+            "trusted",
+            multiple=True,
+            metavar="ADDRESS",
+            help="An agent that you trust to be who it says; repeatable. For masked rounds.",
+        ),
+        click.option(
+            "--min-trusted",
+            type=AGENTS,
+            help="Fewest of them that must be in a masked sum with you; default: all.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 _SOURCES = """\b
 Sources:
   mnist[:A-B], mnist-test[:A-B], digits[:A-B]   rows A to B - 1 of a known set
@@ -120,13 +139,24 @@ Sources:
 
 
 @agent.command("run", epilog=_SOURCES)
+@click.option(
+    "--attack", metavar="NAME", help="Be malicious, to try out a federation: send what it makes."
+)
 @_data_options
 @_node_options
 @_floor_options
+@click.option(
+    "--relayed",
+    "is_relayed",
+    is_flag=True,
+    help="Secure mode: let the orchestrator send your records, and send one only if it does not.",
+)
+@_trust_options
 @with_settings(*_COMMON, "mnist")
-def run_agent(settings: Settings, **options: Any) -> None:
+def run_agent(settings: Settings, *, trusted: tuple[str, ...], **options: Any) -> None:
     """Train on own data in every round until the task's last."""
-    _nodes().run_agent(settings, **options)
+    known = tuple(parse_address(address) for address in trusted)
+    _nodes().run_agent(settings, trusted=known, **options)
 
 
 @validator.command("run", epilog=_SOURCES)

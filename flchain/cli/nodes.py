@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,7 +18,7 @@ from flchain.cli.passwords import load_signer, require_vrf_secret
 from flchain.cli.session import Session, open_session
 from flchain.config import Settings
 from flchain.protocol.errors import ConfigError, FlchainError
-from flchain.protocol.types import Phase, Role, Seconds
+from flchain.protocol.types import Address, Phase, Role, RoundId, Seconds
 from flchain.roles.context import Context, Notice
 from flchain.roles.daemon import Role as RunningRole
 from flchain.roles.daemon import run_role
@@ -25,13 +26,16 @@ from flchain.roles.journal import DiskJournal
 from flchain.roles.observation import Observation, Watch
 from flchain.roles.orchestrator import Orchestrator
 from flchain.roles.payouts import claim_rewards
+from flchain.roles.spending import read_spending
 from flchain.roles.terms import Floors, Terms, load_terms, verify_floors
 from flchain.roles.upkeep import Upkeep, is_over
 
 if TYPE_CHECKING:
+    from flchain.learning.attacks import Attack
     from flchain.learning.data import Dataset
     from flchain.learning.training import Trainer
     from flchain.roles.drawing import Drawing
+    from flchain.roles.production import Produce
 
 PATIENCE = Seconds(20)
 """How long a member waits before it does the orchestrator's work."""
@@ -62,6 +66,14 @@ class Node:
         ledger, task_id = self.context.ledger, self.context.task_id
         return ledger.get_member(task_id, self.context.signer.address).has_endorsed
 
+    def has_spent(self, number: RoundId) -> bool:
+        """Return whether the task's privacy budget is spent, after saying so."""
+        spending = read_spending(self.context.ledger, self.context.task_id, self.terms.task)
+        if spending.is_over:
+            values = {"rounds": float(spending.spent)}
+            self.context.notify("privacy-budget-spent", number, 0.0, values=values)
+        return spending.is_over
+
     def build_upkeep(self, patience: Seconds) -> Upkeep:
         """Return the upkeep that this member does."""
         return Upkeep(self.context, self.terms, patience, self.options.rounds)
@@ -77,19 +89,45 @@ def run_agent(
     seed: int,
     min_survivors: int,
     architectures: tuple[str, ...],
+    trusted: tuple[Address, ...],
+    min_trusted: int | None,
+    attack: str | None = None,
+    is_relayed: bool = False,
     **options: Any,
 ) -> None:
     """Run an agent until the task's last round, then claim."""
     from flchain.cli.sources import verify_rows  # noqa: PLC0415 - not for orchestrators
+    from flchain.learning.attacks import get_attack  # noqa: PLC0415
     from flchain.roles.agent import Agent  # noqa: PLC0415
 
+    chosen = None if attack is None else get_attack(attack)
     rows = _load_data(settings, data, share, alpha, seed)
+    least = len(trusted) if min_trusted is None else min_trusted
+    floors = Floors(min_survivors, architectures, frozenset(trusted), least)
     with open_node(settings, "agent", Role.AGENT, NodeOptions(**options)) as node:
-        verify_floors(node.terms, Floors(min_survivors, architectures))
+        verify_floors(node.terms, floors)
         trainer, rows = _build_trainer(node.terms, model, rows)
         verify_rows(rows, trainer, node.terms.policy)
         upkeep = node.build_upkeep(PATIENCE)
-        run_node(node, Agent(node.context, node.terms, trainer, rows, upkeep))
+        role = Agent(
+            node.context, node.terms, trainer, rows, upkeep, floors=floors, is_relayed=is_relayed
+        )
+        if chosen is not None:
+            role.produce = build_attacker(node, chosen, rows)
+        run_node(node, role)
+
+
+def build_attacker(node: Node, attack: "Attack", rows: "Dataset") -> "Produce":
+    """Return what makes a malicious agent's updates, after saying so loudly."""
+    from flchain.roles.collusion import Collusion  # noqa: PLC0415
+
+    click.echo(
+        f"WARNING: {node.context.signer.address} is MALICIOUS: it sends what the attack "
+        f"{attack.name!r} makes, to harm task {node.context.task_id} on chain "
+        f"{node.context.ledger.chain_id}. Only for federations that are all your own.",
+        err=True,
+    )
+    return partial(Collusion(attack, (rows,)).produce, 0)
 
 
 def run_validator(
@@ -207,7 +245,7 @@ def claim_all(context: Context, watch: Watch, idle: Callable[[], None]) -> None:
 
 
 def _build_until(node: Node) -> Callable[[Observation], bool]:
-    """Return the test for the end: the last round is over, or the task closed."""
+    """Return the test for the end: the last round is over, the task closed or its budget spent."""
     last = node.terms.task.max_rounds
     rounds = last if node.options.rounds is None else min(node.options.rounds, last)
     ledger, task_id = node.context.ledger, node.context.task_id
@@ -215,8 +253,9 @@ def _build_until(node: Node) -> Callable[[Observation], bool]:
     def until(seen: Observation) -> bool:
         if is_over(seen, rounds):
             return True
-        is_between = seen.phase in (Phase.NONE, Phase.ENDED)
-        return is_between and ledger.get_task_status(task_id).is_closed
+        if seen.phase not in (Phase.NONE, Phase.ENDED):
+            return False
+        return ledger.get_task_status(task_id).is_closed or node.has_spent(seen.round.round)
 
     return until
 
@@ -237,7 +276,8 @@ def print_notice(notice: Notice) -> None:
     """Print one line about what the role did."""
     gas = f", {notice.gas:,} gas" if notice.gas else ""
     values = "".join(f", {name} {value:.4f}" for name, value in notice.values.items())
-    click.echo(f"round {notice.round}: {notice.action} {notice.seconds:.2f} s{gas}{values}")
+    why = f": {notice.detail}" if notice.detail else ""
+    click.echo(f"round {notice.round}: {notice.action} {notice.seconds:.2f} s{gas}{values}{why}")
 
 
 def print_json_notice(notice: Notice) -> None:

@@ -37,6 +37,8 @@ class FiniteRange(click.FloatRange):
 
 
 ALPHA = FiniteRange(0, 1_000_000, min_open=True)
+NOISE = FiniteRange(0.000_001, 10_000)
+EPSILON = FiniteRange(0, 10_000)
 PAUSE = FiniteRange(0, 3_600, min_open=True)
 """Seconds between two looks."""
 AGE = FiniteRange(0, 1e10)

@@ -1,6 +1,7 @@
 """What a demo runs: from options and what is installed to a scenario."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.util import find_spec
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from flchain.chain.anvil import find_anvil
 from flchain.cli.objects import load_task
+from flchain.cli.rules import Load, Noise, load_ruled
 from flchain.cli.sources import PLANS, find_mnist, load_rows, split_evenly, split_shares
 from flchain.cli.summary import Outline
 from flchain.config import Settings
@@ -17,13 +19,28 @@ from flchain.learning.data import Dataset, partition_sites
 from flchain.learning.presets import load_preset
 from flchain.learning.strategies import DEFAULTS
 from flchain.learning.task import LearningTask
+from flchain.protocol.contribution import METHODS
 from flchain.protocol.errors import ConfigError
-from flchain.protocol.params import LOCAL, Preset
-from flchain.protocol.policy import Policy
+from flchain.protocol.params import LOCAL, MaskingSchedule, Preset
+from flchain.protocol.policy import NO_COMPRESSION, SECURE, Policy
+from flchain.protocol.types import Seconds
 from flchain.roles.simulation import Scenario
 
 DEFAULT_SEED = 7
 MEAN = "weighted-mean"
+PLAIN = "plain"
+SUBMIT_WINDOW = Seconds(30)
+SHORT = MaskingSchedule(
+    finality_delay=Seconds(0),
+    forced_window=Seconds(1),
+    join_window=Seconds(10),
+    shares_window=Seconds(15),
+    check_window=Seconds(15),
+    unmask_window=Seconds(15),
+)
+"""Windows of a run in which agents are killed: the others wait for them until these end."""
+FEWEST_SECURE = 3
+"""Fewest agents among whom an update is hidden, none of them corrupt."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +62,13 @@ class Choice:
     attackers: int = 0
     task: str | None = None
     is_batched: bool = False
+    mode: str | None = None
+    kill: int = 0
+    contribution: str = METHODS[0]
+    compression: str = "none"
+    privacy: str | None = None
+    noise_multiplier: float | None = None
+    epsilon: float | None = None
 
 
 @dataclass(frozen=True)
@@ -89,8 +113,48 @@ def choose(choice: Choice, settings: Settings, command: str) -> tuple[Outline, l
         byzantine=choice.attackers if choice.byzantine is None else choice.byzantine,
         attack=choice.attack,
         attackers=choice.attackers,
+        mode=_choose_mode(choice, command, missing),
+        killed=choice.kill,
+        contribution=choice.contribution,
+        compression=choice.compression,
+        noise=Noise(choice.privacy, choice.noise_multiplier, choice.epsilon),
     )
     return outline, missing
+
+
+def _choose_mode(choice: Choice, command: str, missing: list[str]) -> str:
+    """Return the mode: what was asked for, else "secure" in a demo that can be."""
+    mode = choice.mode
+    if mode == SECURE and choice.agents < FEWEST_SECURE:
+        raise ConfigError(
+            f"masks hide nothing among {choice.agents} agents: write --agents {FEWEST_SECURE} or "
+            "more, or --mode plain"
+        )
+    if mode is None:
+        obstacle = _find_obstacle(choice)
+        mode = SECURE if command == "demo" and not obstacle else PLAIN
+        if command == "demo" and obstacle:
+            missing.append(f"{obstacle}: updates are plain")
+    spare = choice.agents - (count_survivors(choice.agents) if mode == SECURE else 1)
+    if choice.kill > spare:
+        raise ConfigError(f"{choice.agents} agents can spare {spare}: lower --kill")
+    return mode
+
+
+def _find_obstacle(choice: Choice) -> str:
+    """Return why updates cannot be masked, unless that is asked for; empty if they can."""
+    if choice.agents < FEWEST_SECURE:
+        return f"{choice.agents} agents are too few to hide among"
+    if choice.compression != NO_COMPRESSION.name:
+        return f"{choice.compression} does not add up under masks"
+    if Noise(choice.privacy, choice.noise_multiplier, choice.epsilon).is_wanted:
+        return "noise on every single update was asked for"
+    return ""
+
+
+def count_survivors(agents: int) -> int:
+    """Return how many of so many agents a round of secure mode needs: four of five."""
+    return max(FEWEST_SECURE, -(-4 * agents // 5))
 
 
 def build_plan(outline: Outline, settings: Settings, *, is_batched: bool = False) -> Plan:
@@ -119,19 +183,23 @@ def _build_plan(outline: Outline, settings: Settings) -> Plan:
 
 def build_policy(outline: Outline) -> Policy:
     """Return the data set's preset with the seed, the strategy and the numbers of this run."""
-    preset = load_preset(outline.dataset)
-    return load_preset(outline.dataset, _build_overrides(outline, preset))
+    load = partial(load_preset, outline.dataset)
+    return _load_policy(outline, load)
+
+
+def _load_policy(outline: Outline, load: Load) -> Policy:
+    overrides = _build_overrides(outline, load({}))
+    return load_ruled(load, overrides, outline.compression, outline.noise, outline.rounds)
 
 
 def _build_task_plan(outline: Outline, settings: Settings) -> Plan:
     """Plan a task of the user's own: validators hold a fifth of its training rows."""
     task = load_task(outline.dataset)
-    preset = task.build_policy({})
     rng = np.random.default_rng(outline.seed)
     order = rng.permutation(len(task.train))
     held, rows = np.sort(order[: len(order) // 5]), np.sort(order[len(order) // 5 :])
     scenario = Scenario(
-        policy=task.build_policy(_build_overrides(outline, preset)),
+        policy=_load_policy(outline, task.build_policy),
         preset=_build_preset(outline),
         rounds=outline.rounds,
         shares=tuple(map(task.prepare_rows, _split_task(task, rows, outline))),
@@ -163,14 +231,22 @@ def _split_task(
 
 def _build_overrides(outline: Outline, preset: Policy) -> dict[str, object]:
     """Return what this run writes over the preset."""
-    overrides: dict[str, object] = {"seed": f"{outline.seed:064x}"}
+    overrides: dict[str, object] = {"seed": f"{outline.seed:064x}", "mode": outline.mode}
     if outline.agents > preset.max_agents:
         overrides["max_agents"] = outline.agents
+    if outline.mode == SECURE:
+        fewest = count_survivors(outline.agents)
+        overrides |= {"min_agents": fewest, "min_survivors": fewest}
+        if outline.noise.is_wanted:
+            # The weight of noised updates would tell on them.
+            overrides["update.w_max"] = 1
     if outline.agents < preset.min_agents:
         overrides |= {"min_agents": outline.agents, "min_survivors": outline.agents}
         overrides["max_share_bps"] = 10_000
     parameters = DEFAULTS[outline.strategy]
     overrides["strategy"] = {"name": outline.strategy, "parameters": parameters}
+    if outline.contribution != METHODS[0]:
+        overrides["rewards.contribution"] = outline.contribution
     if outline.aggregator != MEAN:
         overrides |= _choose_aggregator(outline, preset.min_agents)
     return overrides
@@ -198,6 +274,8 @@ def _choose_aggregator(outline: Outline, min_agents: int) -> dict[str, object]:
 def _build_preset(outline: Outline) -> Preset:
     schedule = LOCAL.schedule
     enough = min(schedule.min_validators, outline.validators)
+    if outline.killed:
+        schedule = replace(schedule, submit_window=SUBMIT_WINDOW, masking=SHORT)
     return replace(LOCAL, schedule=replace(schedule, min_validators=enough))
 
 

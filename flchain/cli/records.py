@@ -5,6 +5,7 @@ from typing import Any
 
 from flchain.cli.draws import list_proofs, read_holders
 from flchain.cli.session import Session
+from flchain.learning.budgets import compute_spent_epsilon
 from flchain.protocol.errors import FlchainError
 from flchain.protocol.events import (
     AgentRegistered,
@@ -12,9 +13,12 @@ from flchain.protocol.events import (
     RewardsPublished,
 )
 from flchain.protocol.manifest import decode_manifest
+from flchain.protocol.policy import MICROS
 from flchain.protocol.types import Digest, Outcome, Role, RoundId, Verdict
 from flchain.roles.execution import compute_survivors
 from flchain.roles.history import History, RoundPast, TaskPast
+from flchain.roles.spending import list_charged_rounds
+from flchain.roles.terms import load_terms
 from flchain.storage.cid import cid_from_digest
 
 Rows = list[dict[str, Any]]
@@ -90,6 +94,26 @@ def list_updates(session: Session, number: int | None) -> Rows:
     ]
 
 
+def list_records(session: Session, number: int | None) -> Rows:
+    """Return one row for each record of an agent in a masked round."""
+    past = _read_past(session)
+    return [
+        {
+            "round": int(past_round.opened.round),
+            "phase": phase.name,
+            "place": place,
+            "agent": past.holders[place],
+            "relayed": past_round.masked.is_relayed(phase, place),
+            "_digest": digest.hex(),
+            "cid": _find_cid(session, digest),
+        }
+        for past_round in _select(past, number)
+        if past_round.masked is not None
+        for phase, records in past_round.masked.records.items()
+        for place, digest in sorted(records.items())
+    ]
+
+
 def list_votes(session: Session, number: int | None) -> Rows:
     """Return one row for each vote."""
     return [
@@ -142,6 +166,30 @@ def list_rewards(session: Session, number: int | None) -> Rows:
         if isinstance(item.event, RewardsPublished) and number in (None, item.event.round)
     ]
     return sorted(rows, key=lambda row: (row["round"], row["index"] is None, row["index"]))
+
+
+def list_privacy(session: Session, number: int | None) -> Rows:
+    """Return one row for each round that was charged; none where the task adds no noise."""
+    ledger, task_id = session.ledger, session.get_task_id()
+    terms = load_terms(ledger, session.store, task_id)
+    privacy = terms.policy.privacy
+    if not terms.task.privacy_rounds:
+        return []
+    charged = list_charged_rounds(ledger, task_id, terms.task)
+    return [
+        {
+            "round": int(charged_round),
+            "spent": spent,
+            "allowed": terms.task.privacy_rounds,
+            "epsilon": compute_spent_epsilon(terms.policy, spent),
+            "of": privacy.budget_micros / MICROS,
+            "_delta_inverse": privacy.delta_inverse,
+            "_mechanism": privacy.mechanism,
+            "_accountant": "renyi",
+        }
+        for spent, charged_round in enumerate(charged, start=1)
+        if number in (None, charged_round)
+    ]
 
 
 def list_models(session: Session, _number: int | None) -> Rows:

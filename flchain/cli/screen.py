@@ -15,13 +15,19 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from flchain.protocol.calls import Attest, CastVote, Submit
+from flchain.protocol.calls import Attest, AttestRecords, CastVote, PostRecord, Submit
 from flchain.protocol.types import Phase
 from flchain.roles.context import Notice
 from flchain.roles.observation import Observation
 
-_COUNTED = {Submit: Phase.SUBMIT, Attest: Phase.ATTEST, CastVote: Phase.VOTE}
-_PHASES = {kind.__name__: phase for kind, phase in _COUNTED.items()}
+_COUNTED = {
+    Attest: (Phase.ATTEST,),
+    AttestRecords: (Phase.CHECK, Phase.ATTEST),
+    CastVote: (Phase.VOTE,),
+    PostRecord: (Phase.JOIN, Phase.SHARES, Phase.SUBMIT, Phase.UNMASK),
+    Submit: (Phase.SUBMIT,),
+}
+_PHASES = {kind.__name__: phases for kind, phases in _COUNTED.items()}
 
 
 class Screen:
@@ -82,8 +88,10 @@ class Screen:
         self._progress.update(self._rounds, completed=finished, visible=True)
 
     def note(self, notice: Notice) -> None:
-        """Move the bar of the phase that a notice belongs to."""
-        if _PHASES.get(notice.action) is self._phase and self._phase is not None:
+        """Move the bar of the phase that a notice belongs to; say what went wrong."""
+        if notice.detail:
+            self.say(notice.detail)
+        if self._phase is not None and self._phase in _PHASES.get(notice.action, ()):
             self._progress.advance(self._step)
 
     def _begin(self, name: str, total: int) -> None:
@@ -106,6 +114,14 @@ class Bar:
 def _count(seen: Observation) -> tuple[int, int]:
     """Return how many acted in this phase, and of how many."""
     live, current = seen.live, seen.round
+    if current.round == seen.masked.round and Phase.JOIN <= seen.phase <= Phase.UNMASK:
+        is_attesting = seen.phase in (Phase.CHECK, Phase.ATTEST)
+        masked = seen.masked
+        return (
+            (masked.attesters, current.validators)
+            if is_attesting
+            else (masked.count, masked.expected)
+        )
     attempt = seen.ballot.attempt
     match seen.phase:
         case Phase.SUBMIT:

@@ -5,12 +5,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from flchain.cli.draws import Holding, list_proofs
+from flchain.cli.rules import NO_NOISE, Noise
 from flchain.cli.tally import PhaseClock, Tally
 from flchain.learning.evaluation import Evaluation
 from flchain.protocol.events import ModelPublished
 from flchain.protocol.manifest import decode_manifest
+from flchain.protocol.records import Task
 from flchain.protocol.types import Address, Digest, Outcome, Version, Wei
-from flchain.roles.history import RoundPast, TaskPast
+from flchain.roles.history import RoundPast, TaskPast, compute_waited
 from flchain.storage.base import ContentStore
 from flchain.storage.cid import cid_from_digest
 
@@ -36,6 +38,12 @@ class Outline:
     byzantine: int = 0
     attack: str = ""
     attackers: int = 0
+    mode: str = "plain"
+    killed: int = 0
+    """Agents that are killed in the middle of the run."""
+    contribution: str = "participation"
+    compression: str = "none"
+    noise: Noise = NO_NOISE
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,7 @@ class Results:
     rewards: Mapping[Address, Wei]
     disk_bytes: int
     holders: Sequence[Holding]
+    task: Task
 
 
 def build_summary(outline: Outline, results: Results, store: ContentStore) -> dict[str, Any]:
@@ -137,6 +146,7 @@ def _build_totals(results: Results) -> dict[str, Any]:
         "rewards_wei": str(sum(results.rewards.values())),
         "disk_bytes": results.disk_bytes,
         "seconds": round(sum(results.seconds.values()), _DIGITS),
+        "waited_seconds": sum(compute_waited(results.task, item) for item in rounds),
     }
 
 

@@ -9,7 +9,13 @@ _UNIT = 10**18
 _MEBI = 1 << 20
 _SHOWN = 8
 """Hex digits of an output."""
-_PHASES = ("submit", "attest", "propose", "vote", "total")
+_COLUMNS = {
+    "plain": ("loss", "updates", "votes", "submit", "attest", "propose", "vote", "total"),
+    "secure": ("updates", "votes", "keys", "submit", "attest", "unmask", "vote", "total"),
+}
+"""After round, outcome and accuracy: what fits 80 columns."""
+_KEYS = ("join", "shares", "check")
+"""Phases of secure mode that come before anybody trains, shown as one."""
 
 
 def print_summary(console: Console, summary: dict[str, Any], hints: list[str]) -> None:
@@ -33,20 +39,35 @@ def format_amount(wei: int) -> str:
 
 
 def _build_rounds(summary: dict[str, Any]) -> Table:
-    table = _build_table("Rounds (seconds by phase)")
-    for name in ("round", "outcome", "accuracy", "loss", "updates", "votes", *_PHASES):
+    table, names = _build_table("Rounds (seconds by phase)"), _COLUMNS[summary["run"]["mode"]]
+    for name in ("round", "outcome", "accuracy", *names):
         table.add_column(name, justify="left" if name == "outcome" else "right", no_wrap=True)
     for row in summary["rounds"]:
         table.add_row(
             str(row["round"]),
             row["outcome"],
             _show(row["accuracy"], 4),
-            _show(row["loss"], 4),
-            f"{row['participants']}/{row['members']}",
-            f"{row['votes']}/{row['seats']}",
-            *(_show(row["seconds"].get(name, 0.0), 1) for name in _PHASES),
+            *(_show_column(row, name) for name in names),
         )
     return table
+
+
+def _show_column(row: dict[str, Any], name: str) -> str:
+    match name:
+        case "loss":
+            return _show(row["loss"], 4)
+        case "updates":
+            return f"{row['participants']}/{row['members']}"
+        case "votes":
+            return f"{row['votes']}/{row['seats']}"
+        case _:
+            return _show(_add_up(row["seconds"], name), 1)
+
+
+def _add_up(seconds: dict[str, float], name: str) -> float:
+    """Return the seconds of a phase, or of those that are shown as one."""
+    names = _KEYS if name == "keys" else (name,)
+    return sum(seconds.get(each, 0.0) for each in names)
 
 
 def _build_draw(row: dict[str, Any]) -> Table:
@@ -91,14 +112,23 @@ def _list_facts(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ("gas", _describe_gas(totals)),
         ("disk", f"{totals['disk_bytes'] / _MEBI:.1f} MiB"),
         ("seconds", _describe_seconds(summary)),
+        *_describe_killed(summary),
     ]
 
 
+def _describe_killed(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return how many agents were killed and how long they were waited for, if any were."""
+    if not summary["run"]["killed"]:
+        return []
+    waited = summary["totals"]["waited_seconds"]
+    return [("killed", f"{summary['run']['killed']} agents; {waited} s in windows that ran out")]
+
+
 def _describe(run: dict[str, Any]) -> str:
-    mode = " in separate processes" if run["is_multiprocess"] else ""
+    where = " in separate processes" if run["is_multiprocess"] else ""
     return (
-        f"{run['agents']} agents, {run['validators']} validators{mode}; {run['dataset']}, "
-        f"{run['strategy']}, ledger {run['ledger']}, seed {run['seed']}"
+        f"{run['agents']} agents, {run['validators']} validators{where}; {run['dataset']}, "
+        f"{run['strategy']}, mode {run['mode']}, ledger {run['ledger']}, seed {run['seed']}"
     )
 
 

@@ -154,6 +154,8 @@ def _read_task(settings: Settings) -> dict[str, Any]:
     from dataclasses import asdict  # noqa: PLC0415
 
     from flchain.cli.session import open_session  # noqa: PLC0415 - web3 takes a second
+    from flchain.learning.budgets import explain_spending  # noqa: PLC0415
+    from flchain.roles.spending import read_spending  # noqa: PLC0415
     from flchain.roles.terms import load_terms  # noqa: PLC0415
 
     with open_session(settings) as session:
@@ -161,6 +163,7 @@ def _read_task(settings: Settings) -> dict[str, Any]:
         terms = load_terms(ledger, session.store, task_id)
         status, budget = ledger.get_task_status(task_id), ledger.get_budget(task_id)
         active, newest = ledger.count_active(task_id), ledger.get_round(task_id)
+        spending = read_spending(ledger, task_id, terms.task)
     return {
         "task": int(task_id),
         "sponsor": status.sponsor,
@@ -172,11 +175,14 @@ def _read_task(settings: Settings) -> dict[str, Any]:
         "budget_wei": str(budget.available),
         "reserved_wei": str(budget.reserved),
         **{name: _to_plain(value) for name, value in asdict(terms.task).items()},
+        "privacy_spent": spending.spent if spending.allowed else 0,
+        "privacy_now": explain_spending(terms.policy, spending.spent),
         **_describe_policy(terms.policy),
     }
 
 
 def _describe_policy(policy: "Policy") -> dict[str, Any]:
+    from flchain.learning.budgets import explain_budget  # noqa: PLC0415
     from flchain.protocol.policy import compute_policy_digest, encode_policy  # noqa: PLC0415
     from flchain.storage.cid import cid_from_digest  # noqa: PLC0415
 
@@ -184,7 +190,7 @@ def _describe_policy(policy: "Policy") -> dict[str, Any]:
     return {
         "policy_digest": digest.hex(),
         "policy_cid": str(cid_from_digest(digest)),
-        "privacy": _explain_privacy(policy),
+        "privacy": explain_budget(policy),
         "policy": encode_policy(policy).decode(),
     }
 
@@ -193,17 +199,3 @@ def _to_plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.hex()
     return str(value) if isinstance(value, int) and value >= 1 << 53 else value
-
-
-def _explain_privacy(policy: "Policy") -> str:
-    """Return what is promised once the budget is spent, or that nothing is."""
-    from flchain.learning.privacy import (  # noqa: PLC0415
-        count_private_rounds,
-        explain_privacy,
-        is_private,
-    )
-    from flchain.learning.strategies import get_strategy  # noqa: PLC0415
-
-    sections = len(get_strategy(policy).update_sections)
-    rounds = count_private_rounds(policy, sections) if is_private(policy) else 0
-    return explain_privacy(policy, sections, rounds)

@@ -14,7 +14,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flchain.learning.aggregators import Aggregator, Settings, find_centre, get_aggregator
+from flchain.learning.aggregators import (
+    Aggregator,
+    Settings,
+    find_centre,
+    get_aggregator,
+    select_scored,
+    uses_scores,
+)
 from flchain.learning.cohorts import is_in_cohort
 from flchain.learning.compression import check_compression, is_lossless
 from flchain.learning.initialisation import compute_initial_parameters
@@ -25,6 +32,7 @@ from flchain.learning.personalisation import mask_local_layers
 from flchain.learning.privacy import check_privacy, is_private
 from flchain.learning.schemas import decode_update, get_aggregate_schema, get_update_schema
 from flchain.learning.strategies import Step, get_strategy
+from flchain.protocol.contribution import METHODS
 from flchain.protocol.errors import ConfigError, EncodingError
 from flchain.protocol.policy import Policy
 from flchain.protocol.types import Bps
@@ -51,16 +59,20 @@ class Submission:
 class Aggregate:
     """The weighted sum of a round's updates, in units of 2^-shift, or what stands for it.
 
-    `weights` holds, in the order of the submissions, what each counted for: 0 is invalid.
+    `weights` holds, in the order of the submissions, what each counted for: 0 is invalid. Of a
+    masked sum only the `total` is known, and `weights` says who is paid. A `fault` is a proven
+    reason why a round has no sum.
     """
 
     sections: dict[str, Int64]
     weights: tuple[int, ...]
+    total: int | None = None
+    fault: str = ""
 
     @property
     def total_weight(self) -> int:
-        """Sum of the weights; 0 if no update was valid."""
-        return sum(self.weights)
+        """Sum of what the updates counted for; 0 if none was valid."""
+        return sum(self.weights) if self.total is None else self.total
 
 
 def check_rules(policy: Policy) -> None:
@@ -77,8 +89,27 @@ def check_rules(policy: Policy) -> None:
         get_aggregator(policy.aggregator, policy.min_survivors, policy.max_agents)
     elif policy.aggregator.parameters:
         raise ConfigError("policy: weighted-mean has no parameters; remove aggregator.parameters")
-    if policy.mode != "plain":
-        raise ConfigError('policy: mode "secure" cannot be aggregated yet; write "plain"')
+    if uses_scores(policy.aggregator.name) and policy.rewards.contribution == METHODS[0]:
+        raise ConfigError(
+            f"policy: {policy.aggregator.name} needs scores that validators sign; add "
+            f"rewards.contribution, one of {', '.join(METHODS[1:])}"
+        )
+    if policy.is_secure:
+        _check_secure(policy)
+
+
+def _check_secure(policy: Policy) -> None:
+    """Raise ConfigError if the policy wants more than a sum."""
+    if policy.aggregator.name != _WEIGHTED_MEAN:
+        raise ConfigError(
+            f"policy: {policy.aggregator.name} needs single updates, which mode secure hides; "
+            "choose weighted-mean, or mode plain"
+        )
+    if policy.rewards.contribution != METHODS[0]:
+        raise ConfigError(
+            f"policy: {policy.rewards.contribution} needs single updates, which mode secure "
+            "hides; leave rewards.contribution out, or choose mode plain"
+        )
 
 
 def compute_weight(samples: int, policy: Policy) -> int:
@@ -127,11 +158,16 @@ def is_valid_update(
 
 
 def aggregate_updates(
-    submissions: Sequence[Submission], policy: Policy, round_key: bytes
+    submissions: Sequence[Submission],
+    policy: Policy,
+    round_key: bytes,
+    scores: Sequence[int] | None = None,
 ) -> Aggregate:
     """Return the policy's aggregate of the valid updates.
 
-    The weighted mean holds one of them in memory at a time, a robust rule all.
+    The weighted mean holds one of them in memory at a time, a robust rule all. `scores` are the
+    medians of what validators signed, in the order of the submissions; a rule that goes by them
+    leaves the model as it is where there are none.
     Raises ConfigError if there are more submissions than the policy's max_agents, for which
     the sum could overflow.
     """
@@ -140,7 +176,7 @@ def aggregate_updates(
     check_rules(policy)
     declared = _list_declared(submissions, policy)
     if policy.aggregator.name != _WEIGHTED_MEAN:
-        return _aggregate_robustly(submissions, declared, policy, round_key)
+        return _aggregate_robustly(submissions, declared, policy, round_key, scores)
     # The caps depend on which updates are valid. Assume all; if not, sum once more.
     while True:
         weights = compute_capped_weights(declared, policy.max_share_bps)
@@ -203,7 +239,11 @@ def _list_declared(submissions: Sequence[Submission], policy: Policy) -> list[in
 
 
 def _aggregate_robustly(
-    submissions: Sequence[Submission], declared: Sequence[int], policy: Policy, round_key: bytes
+    submissions: Sequence[Submission],
+    declared: Sequence[int],
+    policy: Policy,
+    round_key: bytes,
+    scores: Sequence[int] | None,
 ) -> Aggregate:
     """Return the total weight times the rule's centre of the valid updates.
 
@@ -217,22 +257,30 @@ def _aggregate_robustly(
     ]
     counted = [weight if update else 0 for weight, update in zip(declared, updates, strict=True)]
     weights = compute_capped_weights(counted, policy.max_share_bps)
-    pairs = zip(submissions, updates, strict=True)
-    valid = sorted(
-        ((_draw_place(item.agent, round_key), update) for item, update in pairs if update),
-        key=lambda pair: pair[0],
-    )
+    rows_at = [place for place, update in enumerate(updates) if update]
+    rows_at.sort(key=lambda place: _draw_place(submissions[place].agent, round_key))
+    kept = [update for place in _select(rows_at, policy, scores) if (update := updates[place])]
     rule = get_aggregator(policy.aggregator, policy.min_survivors, policy.max_agents)
-    settings = rule.weaken(len(valid), dict(policy.aggregator.parameters))
+    settings = rule.weaken(len(kept), dict(policy.aggregator.parameters))
     sections = {}
     for name, size in get_update_schema(policy).sections:
-        rows = [update.sections[name] for _, update in valid]
+        rows = [update.sections[name] for update in kept]
         sections[name] = (
             np.zeros(size, np.int64)
             if settings is None
             else _scale_centre(rule, rows, settings, sum(weights), policy)
         )
     return Aggregate(sections, weights)
+
+
+def _select(places: list[int], policy: Policy, scores: Sequence[int] | None) -> list[int]:
+    """Return the submissions that the policy's rule gets; none if scores it needs are missing."""
+    if not uses_scores(policy.aggregator.name):
+        return places
+    if scores is None:
+        return []
+    settings = dict(policy.aggregator.parameters)
+    return [places[row] for row in select_scored([scores[place] for place in places], settings)]
 
 
 def _draw_place(agent: str, round_key: bytes) -> bytes:

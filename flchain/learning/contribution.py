@@ -4,6 +4,8 @@
     leave-one-out   v(N) - v(N without i), n + 1 evaluations
     shapley         GTG-Shapley, Liu et al. 2021, https://arxiv.org/abs/2109.02053: truncated Monte
                     Carlo over orders of joining, each agent first equally often
+    probe-accuracy, mutual-information    of the parent plus delta_i alone; see
+                    `aggregators.scoring`, whose filter they are made for
 
 An update that points where another agent's update of the round before did is a copy: it scores 0
 and helps nobody, whatever it is worth. Within a round nobody can copy, since updates are published
@@ -23,6 +25,11 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from flchain.learning.aggregators.scoring import (
+    predict_labels,
+    score_accuracy,
+    score_mutual_information,
+)
 from flchain.learning.data.dataset import Dataset
 from flchain.learning.parameters import Float32, NamedArrays, unflatten
 from flchain.learning.training.base import Trainer
@@ -36,6 +43,8 @@ Scores: TypeAlias = NDArray[np.float64]
 COPY_COSINE = 0.95
 """From here on two updates count as the same. Honest agents with alike data stay below: each
 starts from another model than in the round before, and sees its batches in another order."""
+PROBES = frozenset({"probe-accuracy", "mutual-information"})
+"""Methods that look at each update's own model, not at what it adds to the others."""
 _WORST = -20.0
 """Utility of a model with an infinite loss, as if it were sure of wrong answers."""
 
@@ -142,8 +151,9 @@ def compute_shares(scores: Scores) -> tuple[Bps, ...]:
 
 
 def compute_basis_points(scores: Scores) -> tuple[Bps, ...]:
-    """Return scores between 0 and 1 in basis points, rounded down."""
-    return tuple(Bps(int(WHOLE_BPS * min(max(score, 0.0), 1.0))) for score in scores.tolist())
+    """Return scores between 0 and 1 in basis points, rounded down; NaN counts as 0."""
+    cut = np.clip(np.nan_to_num(scores, nan=0.0), 0, 1)
+    return tuple(Bps(int(WHOLE_BPS * score)) for score in cut.tolist())
 
 
 def measure_contributions(
@@ -158,10 +168,33 @@ def measure_contributions(
     members = [index for index, weight in enumerate(weights) if weight]
     if method == "cosine":
         return compute_basis_points(score_cosine(proposal) * np.sign(weights))
+    if method in PROBES:
+        return _score_probes(method, proposal, trainer, data)
     utility = build_utility(proposal, trainer, data)
     if method == "leave-one-out":
         return compute_shares(score_leave_one_out(utility, members, count))
     return compute_shares(score_shapley(utility, members, count, rng))
+
+
+def _score_probes(
+    method: str, proposal: Proposal, trainer: Trainer, data: Dataset
+) -> tuple[Bps, ...]:
+    """Return what each update's own model scores on `data`; 0 where the weight is 0."""
+    points = [Bps(0)] * len(proposal.weights)
+    members = [place for place, weight in enumerate(proposal.weights) if weight]
+    if not members:
+        return tuple(points)
+    labels = predict_labels(
+        trainer, proposal.parent, list(proposal.deltas[members]), proposal.layers, data
+    )
+    scores = (
+        score_accuracy(labels, data.labels)
+        if method == "probe-accuracy"
+        else score_mutual_information(labels, data.classes)
+    )
+    for place, score in zip(members, scores, strict=True):
+        points[place] = score
+    return tuple(points)
 
 
 def _compute_cosine(first: Float32, second: Float32) -> float:

@@ -15,7 +15,10 @@ from flchain.protocol.canonical import CanonicalValue, encode_canonical
 from flchain.protocol.digests import compute_majority
 from flchain.protocol.types import Address, Bps, Digest, Signature
 
-METHODS = ("participation", "cosine", "leave-one-out", "shapley")
+METHODS = (
+    *("participation", "cosine", "leave-one-out", "shapley"),
+    *("probe-accuracy", "mutual-information"),
+)
 """How `rewards.contribution` may be measured; the first needs no scores."""
 SHARES = frozenset({"leave-one-out", "shapley"})
 """Methods whose score is a share of the round, with the update's weight in it already."""

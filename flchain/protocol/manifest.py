@@ -19,8 +19,20 @@ from flchain.protocol.types import Digest
 FORMAT = "flchain-manifest-v1"
 LEAF_SIZE = 65_536
 MAX_MANIFEST_SIZE = 65_536
-KINDS = ("aggregate", "policy", "report", "rewards", "state", "update")
-DTYPES = ("bytes", "int32", "int64", "json")
+KINDS = (
+    "aggregate",
+    "complaint",
+    "keys",
+    "masked",
+    "policy",
+    "release",
+    "report",
+    "rewards",
+    "sharing",
+    "state",
+    "update",
+)
+DTYPES = ("bytes", "int32", "int64", "json", "uint32")
 
 _CID = re.compile(r"b[a-z2-7]{8,127}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")

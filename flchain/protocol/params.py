@@ -28,6 +28,20 @@ class NetworkParams:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MaskingSchedule:
+    """The windows that only tasks in secure mode have."""
+
+    finality_delay: Seconds
+    """Pause before SHARES, SUBMIT and UNMASK, in which a reorganisation shows."""
+    forced_window: Seconds
+    """End of each window that is left to direct records, and complaints' part of CHECK."""
+    join_window: Seconds
+    shares_window: Seconds
+    check_window: Seconds
+    unmask_window: Seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
     """What a task fixes besides its policy: windows, ranks, bonds and counts.
 
@@ -50,6 +64,7 @@ class Schedule:
     open_delay: Seconds
     claim_delay: Seconds
     claim_window: Seconds
+    masking: MaskingSchedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +100,14 @@ MINIMAL = Preset(
         open_delay=Seconds(10),
         claim_delay=Seconds(5),
         claim_window=Seconds(100),
+        masking=MaskingSchedule(
+            finality_delay=Seconds(0),
+            forced_window=Seconds(2),
+            join_window=Seconds(20),
+            shares_window=Seconds(20),
+            check_window=Seconds(20),
+            unmask_window=Seconds(20),
+        ),
     ),
 )
 """Tests: everything happens within minutes of block time."""
@@ -113,6 +136,14 @@ LOCAL = Preset(
         open_delay=Seconds(1),
         claim_delay=Seconds(0),
         claim_window=Seconds(30 * DAY),
+        masking=MaskingSchedule(
+            finality_delay=Seconds(0),
+            forced_window=Seconds(1),
+            join_window=Seconds(30),
+            shares_window=Seconds(30),
+            check_window=Seconds(30),
+            unmask_window=Seconds(30),
+        ),
     ),
 )
 """Demonstrations on one machine: roles count seconds after they are recorded."""
@@ -143,6 +174,14 @@ MAINNET = Preset(
         open_delay=Seconds(10 * MINUTE),
         claim_delay=Seconds(DAY),
         claim_window=Seconds(90 * DAY),
+        masking=MaskingSchedule(
+            finality_delay=Seconds(15 * MINUTE),
+            forced_window=Seconds(30 * MINUTE),
+            join_window=Seconds(4 * HOUR),
+            shares_window=Seconds(2 * HOUR),
+            check_window=Seconds(2 * HOUR),
+            unmask_window=Seconds(4 * HOUR),
+        ),
     ),
 )
 """Public networks: committees of 21 or more, and time for a dispute before stake leaves.

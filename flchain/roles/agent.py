@@ -3,11 +3,13 @@
 Where the policy adds noise, the agent stays out of rounds that its privacy budget cannot pay.
 
 The update is in the journal before its digest is sent, and in the store only after SUBMIT has
-closed, so that nobody can copy it in time. Killed at any point and started again, the agent
-finds in chain and journal what is left to do.
+closed, so that nobody can copy it in time. Killed at any point and started again, the agent finds
+in chain and journal what is left to do. In secure mode `masked.participant` does all of this.
 """
 
+import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -21,21 +23,24 @@ from flchain.learning.schemas import get_update_schema
 from flchain.learning.strategies import get_strategy
 from flchain.learning.training import Trainer
 from flchain.protocol.calls import Submit
-from flchain.protocol.errors import ProtocolError
+from flchain.protocol.errors import ConfigError, EncodingError, ProtocolError
 from flchain.protocol.policy import RuleSpec
-from flchain.protocol.types import Phase, Role, RoundId
+from flchain.protocol.types import Outcome, Phase, Role, RoundId
 from flchain.roles.archive import Sealed, seal_payload
 from flchain.roles.assembly import fetch_state
 from flchain.roles.context import Context
 from flchain.roles.duties import was_entitled
+from flchain.roles.masked.participant import Participant
+from flchain.roles.masked.vault import Vault
 from flchain.roles.observation import Observation, is_overtaken
 from flchain.roles.payouts import claim_rewards
-from flchain.roles.production import Produce, Production
+from flchain.roles.production import Produce, Produced, Production
 from flchain.roles.retention import name_round_pin, release_old
-from flchain.roles.terms import Terms
+from flchain.roles.terms import Floors, Terms
 from flchain.roles.upkeep import Upkeep
 
 _SERVED = "served"
+_NO_ROUND = RoundId(0)
 
 
 @dataclass
@@ -52,8 +57,18 @@ class Agent:
     """How to compress where the policy leaves that to the agent."""
     produce: Produce | None = None
     """Takes the place of training, rounding and noise: simulations have malicious agents."""
+    floors: Floors = field(default_factory=Floors)
+    """Below which it hides in no sum, in secure mode."""
+    entropy: Callable[[int], bytes] = os.urandom
+    """Gives secret bytes for masks and noise."""
+    is_relayed: bool = False
+    """Whether others may send its records, in secure mode."""
     _paid: set[RoundId] = field(default_factory=set)
     _made: tuple[RoundId, Sealed] | None = None
+    _released: RoundId = _NO_ROUND
+    """The newest round after which it let go of old ones, in secure mode."""
+    _without: RoundId = _NO_ROUND
+    """The newest round for which it could make no update."""
 
     def tick(self, seen: Observation) -> bool:
         """Do what is due; return whether something was done."""
@@ -70,15 +85,28 @@ class Agent:
         return claim_rewards(self.context, seen, self._paid)
 
     def _act(self, seen: Observation) -> bool:
+        if self.terms.policy.is_secure:
+            return self._act_masked(seen)
         if seen.phase is Phase.SUBMIT and self._is_due(seen):
-            self._submit(seen)
-            return True
+            return self._submit(seen)
         if seen.phase > Phase.SUBMIT and self._serve(seen.round.round):
             release_old(self.context, self.terms, seen)
             return True
+        return self._collect(seen)
+
+    def _act_masked(self, seen: Observation) -> bool:
+        if self._participant.tick(seen):
+            return True
+        if seen.round.outcome is not Outcome.NONE and self._released != seen.round.round:
+            self._released = seen.round.round
+            release_old(self.context, self.terms, seen)
+        return self._collect(seen)
+
+    def _collect(self, seen: Observation) -> bool:
         return self.claims_at_once and self.claim_rewards(seen) > 0
 
     def _is_due(self, seen: Observation) -> bool:
+        """Return whether the agent has a part in this round that it has not taken yet."""
         agent = self.context.signer.address
         if any(item.agent == agent for item in seen.live.submissions):
             return False
@@ -87,16 +115,41 @@ class Agent:
         # The events may lag behind the member's record.
         member = self.context.ledger.get_member(self.context.task_id, agent)
         is_first = member.submitted_round != seen.round.round
-        is_affordable = seen.round.round <= self._most_rounds
+        is_affordable = self._count_charged(seen) < self._most_rounds
         return is_first and is_affordable and was_entitled(self.context, seen, Role.AGENT, member)
 
-    def _submit(self, seen: Observation) -> None:
+    def _count_charged(self, seen: Observation) -> int:
+        """Return how many rounds have cost privacy before this one: under masks, the sums."""
+        return seen.masked.spent if self.terms.policy.is_secure else seen.round.round - 1
+
+    def _submit(self, seen: Observation) -> bool:
         number = seen.round.round
-        update = self._load_update(number) or self._make_update(seen)
+        update = self._load_update(number) or self._try_to_make(seen)
+        if update is None:
+            return False
         self.context.journal.write(self._name_entry(number), update.payload)
         self._made = (number, update)
         weight = compute_weight(len(self.data), self.terms.policy)
         self.context.send(Submit(self.context.task_id, number, update.digest, weight), number)
+        return True
+
+    def _try_to_make(self, seen: Observation) -> Sealed | None:
+        """Return a new update; None, once reported, if this agent has none in this round.
+
+        The round goes on without it, and so do others who share the process.
+        """
+        number = seen.round.round
+        if number == self._without:
+            return None
+        try:
+            if not len(self.data):
+                raise EncodingError("there are no rows to train on; give it some")  # noqa: TRY301  # one report
+            return self._make_update(seen)
+        except (ConfigError, EncodingError) as error:
+            self._without = number
+            text = f"agent {self.context.signer.address} stays out of round {number}: {error}"
+            self.context.notify("no-update", number, 0.0, detail=text)
+            return None
 
     def _load_update(self, number: RoundId) -> Sealed | None:
         """Return the update that was made before a crash, so that it is never made twice."""
@@ -110,13 +163,18 @@ class Agent:
     def _make_update(self, seen: Observation) -> Sealed:
         number = seen.round.round
         start = self.context.stopwatch()
+        made = self._produce(seen)
+        sealed = self._seal(made.payload, number)
+        self.context.notify("prepare", number, self.context.stopwatch() - start - made.seconds)
+        return sealed
+
+    def _produce(self, seen: Observation) -> Produced:
+        """Train from the round's parent."""
         digest = seen.past.versions[seen.round.parent_version].state_digest
         state = fetch_state(self.context.archive, digest, self.terms)
-        payload, seconds = self._production.make_payload(seen.past, number, state)
-        sealed = self._seal(payload, number)
-        self.context.notify("train", number, seconds)
-        self.context.notify("prepare", number, self.context.stopwatch() - start - seconds)
-        return sealed
+        made = self._production.make_update(seen.past, seen.round.round, state)
+        self.context.notify("train", seen.round.round, made.seconds)
+        return made
 
     def _seal(self, payload: bytes, number: RoundId) -> Sealed:
         return seal_payload(
@@ -143,6 +201,19 @@ class Agent:
         self.context.notify("serve", number, self.context.stopwatch() - start)
         return True
 
+    @cached_property
+    def _participant(self) -> Participant:
+        return Participant(
+            self.context,
+            self.terms,
+            Vault(self.context, self.entropy),
+            count_weight=lambda: compute_weight(len(self.data), self.terms.policy),
+            make_update=lambda seen: self._produce(seen).published,
+            is_due=self._is_due,
+            floors=self.floors,
+            is_relayed=self.is_relayed,
+        )
+
     @property
     def _production(self) -> Production:
         return Production(
@@ -151,12 +222,13 @@ class Agent:
             trainer=self.trainer,
             data=self.data,
             choice=self.choice,
+            entropy=self.entropy,
             produce=self.produce,
         )
 
     @cached_property
     def _most_rounds(self) -> int:
-        """The last round that the task's privacy budget pays for."""
+        """How many rounds the task's privacy budget pays for."""
         policy = self.terms.policy
         if not is_private(policy):
             return sys.maxsize

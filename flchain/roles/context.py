@@ -13,6 +13,7 @@ from flchain.protocol.types import Digest, RoundId, TaskId
 from flchain.roles.archive import Archive
 from flchain.roles.execution import LedgerIds
 from flchain.roles.journal import Journal, MemoryJournal
+from flchain.roles.masked.blobs import Origin
 from flchain.storage.base import ContentStore
 
 
@@ -21,7 +22,8 @@ class Notice:
     """Something a role did, for progress displays and summaries.
 
     `action` is a call's name or an activity ("train", "evaluate", "execute"); `seconds` is wall
-    time, `gas` is 0 for what sends nothing; `values` are figures such as accuracy.
+    time, `gas` is 0 for what sends nothing; `values` are figures such as accuracy; `detail` is a
+    line for people where something went wrong.
     """
 
     role: str
@@ -31,6 +33,8 @@ class Notice:
     seconds: float
     gas: int = 0
     values: dict[str, float] = field(default_factory=dict)
+    detail: str = ""
+    """Why, in one line, where that needs words."""
 
 
 Report = Callable[[Notice], None]
@@ -70,6 +74,11 @@ class Context:
         manager = self.ledger.addresses.round_manager
         return round_key(self.ledger.chain_id, manager, self.task_id, number)
 
+    def get_origin(self, number: RoundId) -> Origin:
+        """Return where messages and proofs of a masked round of this task count."""
+        contract = self.ledger.addresses.masked_rounds
+        return Origin(self.ledger.chain_id, contract, self.get_round_key(number))
+
     def send(self, call: Call, number: RoundId) -> Receipt:
         """Send a call of this round and report what it took."""
         start = self.stopwatch()
@@ -86,7 +95,9 @@ class Context:
         *,
         gas: int = 0,
         values: dict[str, float] | None = None,
+        detail: str = "",
     ) -> None:
         """Report one activity."""
         account = self.signer.address
-        self.report(Notice(self.role, account, action, number, seconds, gas, values or {}))
+        values = values or {}
+        self.report(Notice(self.role, account, action, number, seconds, gas, values, detail))

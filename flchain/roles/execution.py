@@ -34,9 +34,10 @@ from flchain.protocol.errors import EncodingError
 from flchain.protocol.events import UpdateSubmitted
 from flchain.protocol.records import Content
 from flchain.protocol.rewards import Reward, compute_rewards
-from flchain.protocol.types import Address, Digest, RoundId, Wei
+from flchain.protocol.types import Address, Bps, Digest, RoundId, Wei
 from flchain.roles.archive import Archive, MalformedPayload, Sealed, seal_payload
 from flchain.roles.history import RoundPast
+from flchain.roles.masked.unmasking import MaskedInputs, aggregate_masked, describe_masked
 from flchain.roles.terms import Terms, seal_state_bytes
 
 FORMAT = "flchain-round-v1"
@@ -63,6 +64,8 @@ class RoundInputs:
     scores: tuple[SignedScores, ...] = ()
     """What validators signed of the updates' contributions; verified, rising by account."""
     validators: int = 0
+    masked: MaskedInputs | None = None
+    """What else the sum of masked vectors takes; None in plain mode."""
 
 
 @dataclass(frozen=True)
@@ -108,10 +111,10 @@ def execute_round(
     """Return the result of a round.
 
     Raises ContentUnavailable or ContentCorrupt if a surviving update can't be had here. An
-    update whose bytes are here but wrong counts for nothing, and stops nothing.
+    update whose bytes are here but wrong counts for nothing, and stops nothing. In secure mode
+    raises TooFewShares if the releases restore too little.
     """
-    submissions = [build_submission(terms, inputs.round_key, s, archive) for s in inputs.survivors]
-    aggregate = aggregate_updates(submissions, terms.policy, inputs.round_key)
+    aggregate = compute_aggregate(terms, inputs, archive)
     next_state = compute_next_state(inputs.parent, aggregate, terms.policy)
     rewards = _compute_rewards(terms, inputs, aggregate)
     state = seal_state_bytes(
@@ -129,6 +132,15 @@ def execute_round(
         reward_total=Wei(sum(reward.amount for reward in rewards)),
     )
     return RoundResult(next_state, aggregate, state, vector, record, rewards, content)
+
+
+def compute_aggregate(terms: Terms, inputs: RoundInputs, archive: Archive) -> Aggregate:
+    """Return what the survivors' updates add up to. Raises as `execute_round` does."""
+    if inputs.masked is not None:
+        return aggregate_masked(terms, inputs.masked, inputs.survivors, archive)
+    submissions = [build_submission(terms, inputs.round_key, s, archive) for s in inputs.survivors]
+    scores = _compute_medians(terms, inputs)
+    return aggregate_updates(submissions, terms.policy, inputs.round_key, scores)
 
 
 def build_submission(
@@ -240,13 +252,18 @@ def _is_amount(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS
 
 
+def _compute_medians(terms: Terms, inputs: RoundInputs) -> tuple[Bps, ...] | None:
+    """Return each survivor's median score; None without scores, or with those of too few."""
+    if terms.policy.rewards.contribution == METHODS[0]:
+        return None
+    survivors = [submission.index for submission in inputs.survivors]
+    return compute_medians(inputs.scores, survivors, inputs.validators)
+
+
 def _compute_rewards(terms: Terms, inputs: RoundInputs, aggregate: Aggregate) -> tuple[Reward, ...]:
     agents = [submission.agent for submission in inputs.survivors]
-    method, weights = terms.policy.rewards.contribution, aggregate.weights
-    if method != METHODS[0]:
-        survivors = [submission.index for submission in inputs.survivors]
-        medians = compute_medians(inputs.scores, survivors, inputs.validators)
-        weights = compute_reward_weights(weights, medians, method)
+    method, medians = terms.policy.rewards.contribution, _compute_medians(terms, inputs)
+    weights = compute_reward_weights(aggregate.weights, medians, method)
     return compute_rewards(
         tuple(zip(agents, weights, strict=True)),
         inputs.attesters,
@@ -289,6 +306,8 @@ def _seal_record(
     }
     if terms.policy.rewards.contribution != METHODS[0]:
         document["scores"] = encode_scores(inputs.scores)
+    if inputs.masked is not None:
+        document |= describe_masked(inputs.masked, aggregate)
     return seal_payload(
         encode_canonical(document),
         kind="report",

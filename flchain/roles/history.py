@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass, field, replace
 
-from flchain.chain.base import Ledger, LoggedEvent
+from flchain.chain.base import BlockRef, Ledger, LoggedEvent
 from flchain.protocol.digests import decode_bitmap
 from flchain.protocol.events import (
     BlobsAttested,
-    Event,
     ModelPublished,
     ProposalSubmitted,
+    RecordPosted,
+    RecordsRelayed,
+    RecordVoided,
     RewardClaimed,
     RewardsPublished,
     RoundOpened,
@@ -20,7 +22,18 @@ from flchain.protocol.events import (
     UpdateSubmitted,
     VoteCast,
 )
-from flchain.protocol.types import Address, Digest, Outcome, RoundId, TaskId, Version
+from flchain.protocol.records import Task
+from flchain.protocol.types import (
+    Address,
+    Digest,
+    Outcome,
+    Phase,
+    RoundId,
+    Seconds,
+    TaskId,
+    Version,
+)
+from flchain.roles.masked.past import MaskedPast, apply_masked, build_submissions
 
 
 @dataclass(frozen=True)
@@ -38,6 +51,8 @@ class RoundPast:
     settled: RoundSettled | None = None
     rewards: RewardsPublished | None = None
     claimed: frozenset[int] = frozenset()
+    masked: MaskedPast | None = None
+    """Its masked part, from the first record on; `submissions` then are numbered by place."""
 
     @property
     def outcome(self) -> Outcome:
@@ -70,8 +85,10 @@ class TaskPast:
 
     rounds: dict[RoundId, RoundPast] = field(default_factory=dict)
     versions: dict[Version, ModelPublished] = field(default_factory=dict)
-    scanned: int = -1
+    scanned: BlockRef | None = None
     last: LoggedEvent | None = None
+    holders: tuple[Address, ...] = ()
+    """Who has each place in secure mode."""
 
 
 class History:
@@ -87,16 +104,16 @@ class History:
         self._task_id = task_id
         self.past = TaskPast()
 
-    def refresh(self, head: int | None = None) -> TaskPast:
+    def refresh(self, head: BlockRef | None = None) -> TaskPast:
         """Read new events, up to block `head` or the newest one, and return the past."""
-        head = self._ledger.get_head().number if head is None else head
+        head = self._ledger.get_head() if head is None else head
         if head == self.past.scanned:
             return self.past
-        start = self.past.last.block_number if self.past.last else 0
-        found = self._ledger.get_events(from_block=start, to_block=head, task_id=self._task_id)
+        start, end = self.past.last.block_number if self.past.last else 0, head.number
+        found = self._ledger.get_events(from_block=start, to_block=end, task_id=self._task_id)
         if self.past.last is not None and self.past.last not in found:
             self.past = TaskPast()
-            found = self._ledger.get_events(from_block=0, to_block=head, task_id=self._task_id)
+            found = self._ledger.get_events(from_block=0, to_block=end, task_id=self._task_id)
         seen = found.index(self.past.last) + 1 if self.past.last else 0
         for logged in found[seen:]:
             self.past = replace(apply_event(self.past, logged), last=logged)
@@ -115,7 +132,18 @@ def apply_event(past: TaskPast, logged: LoggedEvent) -> TaskPast:
     number = getattr(event, "round", None)
     if number not in past.rounds:
         return past
-    return replace(past, rounds={**past.rounds, number: _extend(past.rounds[number], event)})
+    if isinstance(event, RecordPosted) and event.place == len(past.holders):
+        past = replace(past, holders=(*past.holders, event.agent))
+    extended = _extend(past.rounds[number], logged, past.holders)
+    return replace(past, rounds={**past.rounds, number: extended})
+
+
+def compute_waited(task: Task, past: RoundPast) -> Seconds:
+    """Return how long a round waited for agents who did not act: the windows that ran out."""
+    if past.masked is None:
+        is_short = 0 < len(past.submissions) < past.opened.members
+        return task.submit_window if is_short else Seconds(0)
+    return past.masked.compute_waited(task, past.opened.members)
 
 
 def get_state_digest(past: TaskPast, version: Version) -> Digest:
@@ -123,7 +151,10 @@ def get_state_digest(past: TaskPast, version: Version) -> Digest:
     return past.versions[version].state_digest
 
 
-def _extend(past: RoundPast, event: Event) -> RoundPast:  # noqa: C901, PLR0911 - one per event
+def _extend(  # noqa: C901, PLR0911 - one per event
+    past: RoundPast, logged: LoggedEvent, holders: tuple[Address, ...]
+) -> RoundPast:
+    event = logged.event
     match event:
         case UpdateSubmitted():
             return replace(past, submissions=(*past.submissions, event))
@@ -145,5 +176,21 @@ def _extend(past: RoundPast, event: Event) -> RoundPast:  # noqa: C901, PLR0911 
             return replace(past, rewards=event)
         case RewardClaimed():
             return replace(past, claimed=past.claimed | {event.index})
+        case _ if event.contract == "MaskedRounds":
+            return _extend_masked(past, logged, holders)
         case _:
             return past
+
+
+def _extend_masked(past: RoundPast, logged: LoggedEvent, holders: tuple[Address, ...]) -> RoundPast:
+    """Return the past with one more event of its masked part.
+
+    What survives are vectors in SUBMIT that validators attest in ATTEST, as in plain mode.
+    """
+    before, event = past.masked or MaskedPast(past.opened.validators), logged.event
+    masked = replace(apply_masked(before, event), trail=(*before.trail, logged))
+    attested = dict(masked.attested.get(Phase.ATTEST, {}))
+    submissions = past.submissions
+    if isinstance(event, RecordPosted | RecordsRelayed | RecordVoided):
+        submissions = build_submissions(masked, event, holders)
+    return replace(past, masked=masked, attested=attested, submissions=submissions)

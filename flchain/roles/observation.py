@@ -12,60 +12,84 @@ from dataclasses import dataclass
 from flchain.chain.base import Ledger
 from flchain.protocol.errors import AdapterError, ProtocolError
 from flchain.protocol.events import SeatsOpened
-from flchain.protocol.records import Ballot, DrawView, Round
+from flchain.protocol.records import Ballot, DrawView, MaskedRound, Round
 from flchain.protocol.reverts import (
+    AlreadyAccused,
     AlreadyAttested,
     AlreadyAudited,
     AlreadyClaimed,
     AlreadyEndorsed,
+    AlreadyPosted,
     AlreadyPunished,
     AlreadySeeded,
     AlreadySubmitted,
     AlreadyVoted,
     Barred,
     BondTooHigh,
+    ComplaintsClosed,
+    InvalidPlaces,
     NoBlockHash,
     NoOffence,
     NoSeat,
+    NoSuchRecord,
     NotEntitled,
+    NothingMissed,
+    NothingToRelay,
+    NotOpenYet,
+    NotRelayer,
     NotYourRank,
     NotYourTurn,
     RoundIsLive,
     SeedIsFixed,
+    StaleView,
     TooEarly,
+    TooLateToRelay,
     WrongPhase,
     WrongProposal,
     WrongRound,
 )
-from flchain.protocol.types import Phase, TaskId, Timestamp
+from flchain.protocol.types import Address, Digest, Outcome, Phase, TaskId, Timestamp
 from flchain.roles.history import History, RoundPast, TaskPast
+from flchain.roles.masked.past import MaskedPast
 
 _OVERTAKEN = (
+    AlreadyAccused,
     AlreadyAttested,
     AlreadyAudited,
     AlreadyClaimed,
     AlreadyEndorsed,
+    AlreadyPosted,
     AlreadyPunished,
     AlreadySeeded,
     AlreadySubmitted,
     AlreadyVoted,
     Barred,
     BondTooHigh,
+    ComplaintsClosed,
+    InvalidPlaces,
     NoBlockHash,
     NoOffence,
     NoSeat,
+    NoSuchRecord,
     NotEntitled,
+    NotOpenYet,
+    NotRelayer,
     NotYourRank,
     NotYourTurn,
+    NothingMissed,
+    NothingToRelay,
     RoundIsLive,
     SeedIsFixed,
+    StaleView,
     TooEarly,
+    TooLateToRelay,
     WrongPhase,
     WrongProposal,
     WrongRound,
 )
 """A role looks before it acts, so NotEntitled and BondTooHigh mean that it left, or locked a bond
-in another task, since then."""
+in another task, since then; NotRelayer, that it lost its stake; InvalidPlaces, that somebody new
+took a place."""
 
 
 _PAUSES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
@@ -81,12 +105,34 @@ class Observation:
     round: Round
     ballot: Ballot
     draw: DrawView
+    masked: MaskedRound
+    head: int
+    """The newest block that was read."""
     past: TaskPast
 
     @property
     def live(self) -> RoundPast:
         """The newest round's events; KeyError before the first round."""
         return self.past.rounds[self.round.round]
+
+    @property
+    def masked_past(self) -> MaskedPast:
+        """The masked part of the newest round so far."""
+        return self.live.masked or MaskedPast(self.live.opened.validators)
+
+    def find_place(self, agent: Address) -> int | None:
+        """Return an agent's place in secure mode; None before its first JOIN."""
+        holders = self.past.holders
+        return holders.index(agent) if agent in holders else None
+
+    def name_records(self, phase: Phase) -> dict[Address, Digest]:
+        """Return the digests in force of a masked phase, by agent."""
+        found = self.masked_past.get_records(phase)
+        return {self.past.holders[place]: digest for place, digest in found.items()}
+
+    def name_set(self, phase: Phase) -> frozenset[Address]:
+        """Return the agents in the set that a masked phase decided, or has so far."""
+        return frozenset(self.past.holders[place] for place in self.masked_past.get_set(phase))
 
 
 class Watch:
@@ -122,7 +168,16 @@ class Watch:
     def _look(self) -> Observation:
         seen = self._ledger.get_snapshot(self._task_id)
         past = self._history.refresh(seen.head)
-        return Observation(seen.now, seen.phase, seen.round, seen.ballot, seen.draw, past)
+        return Observation(
+            now=seen.now,
+            phase=seen.phase,
+            round=seen.round,
+            ballot=seen.ballot,
+            draw=seen.draw,
+            masked=seen.masked,
+            head=seen.head.number,
+            past=past,
+        )
 
 
 def _fits(seen: Observation) -> bool:
@@ -133,11 +188,29 @@ def _fits(seen: Observation) -> bool:
     """
     if max(seen.past.rounds, default=0) != seen.round.round:
         return False
+    if seen.masked.round == seen.round.round and not (_is_whole(seen) and _shows_closed(seen)):
+        return False
     if seen.phase not in (Phase.SEAT, Phase.VOTE):
         return True
     attempt = seen.ballot.attempt
     is_proposed = any(item.attempt == attempt for item in seen.live.proposals)
     return is_proposed and (seen.phase is Phase.SEAT or _shows_draw(seen, attempt))
+
+
+def _is_whole(seen: Observation) -> bool:
+    """Return whether phase and masked part are of one moment, though a node answered in two."""
+    is_masked = Phase.JOIN <= seen.phase <= Phase.UNMASK
+    return not is_masked or seen.phase is seen.masked.phase
+
+
+def _shows_closed(seen: Observation) -> bool:
+    """Return whether the events have the sets of all masked phases before this one."""
+    if seen.masked.phase is Phase.ENDED:
+        is_live = seen.round.outcome is Outcome.NONE
+        return not is_live or seen.masked_past.has_closed(Phase.UNMASK)
+    return seen.masked.phase <= Phase.JOIN or seen.masked_past.has_closed(
+        Phase(seen.masked.phase - 1)
+    )
 
 
 def _shows_draw(seen: Observation, attempt: int) -> bool:

@@ -45,6 +45,16 @@ def derive_batch_seed(policy: Policy, number: RoundId, agent: Address) -> int:
 
 
 @dataclass(frozen=True)
+class Produced:
+    """An update: its bytes, and what they stand for."""
+
+    payload: bytes
+    published: QuantizedUpdate
+    seconds: float
+    """Time spent on training."""
+
+
+@dataclass(frozen=True)
 class Production:
     """What one agent makes its updates of one task with."""
 
@@ -59,8 +69,8 @@ class Production:
     produce: Produce | None = None
     """Takes the place of training, rounding and noise: simulations have malicious agents."""
 
-    def make_payload(self, past: TaskPast, number: RoundId, state: State) -> tuple[bytes, float]:
-        """Return the bytes to publish in a round, and the seconds spent on training."""
+    def make_update(self, past: TaskPast, number: RoundId, state: State) -> Produced:
+        """Return the update of a round."""
         agent = self.context.signer.address
         memory = load_memory(self.context, past, number)
         trainer = build_personal_trainer(self.trainer, self.policy.model, memory)
@@ -71,7 +81,7 @@ class Production:
         payload, published = self._encode(update, number, rng)
         kept = get_strategy(self.policy).keep(memory, published, self.policy)
         save_memory(self.context, past, number, {**kept, **keep_local_layers(trainer)})
-        return payload, seconds
+        return Produced(payload, published, seconds)
 
     def _train(self, task: ClientTask, rng: np.random.Generator) -> tuple[QuantizedUpdate, float]:
         start = self.context.stopwatch()

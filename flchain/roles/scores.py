@@ -15,7 +15,9 @@ import numpy as np
 from eth_utils.address import is_checksum_address
 
 from flchain.crypto.signing import SIGNATURE_SIZE, verify_signature
-from flchain.learning.aggregation import aggregate_updates
+from flchain.learning.aggregation import count_updates
+from flchain.learning.aggregators import uses_scores
+from flchain.learning.aggregators.scoring import choose_probe
 from flchain.learning.contribution import Proposal, find_copies, measure_contributions
 from flchain.learning.data import Dataset
 from flchain.learning.parameters import Float32, State, to_float
@@ -170,7 +172,7 @@ def _measure(
 ) -> tuple[tuple[int, Bps], ...]:
     key = context.get_round_key(judge.number)
     submissions = [build_submission(terms, key, item, context.archive) for item in held]
-    weights = aggregate_updates(submissions, terms.policy, key).weights
+    weights = count_updates(submissions, terms.policy, key)
     unit, size = np.float32(2.0**-terms.policy.update.shift), terms.policy.model.parameters
     deltas = np.zeros((len(held), size), np.float32)
     for place, item in enumerate(held):
@@ -183,8 +185,17 @@ def _measure(
     proposal = Proposal(start, deltas, weights, terms.policy.model.layers, copies)
     rng = derive_generator(terms.policy.seed, "scores", key.hex(), context.signer.address.lower())
     method = terms.policy.rewards.contribution
-    points = measure_contributions(method, proposal, judge.trainer, judge.held_out, rng)
+    probe = _choose_probe(terms, judge.held_out, rng)
+    points = measure_contributions(method, proposal, judge.trainer, probe, rng)
     return tuple(sorted((item.index, score) for item, score in zip(held, points, strict=True)))
+
+
+def _choose_probe(terms: Terms, held_out: Dataset, rng: np.random.Generator) -> Dataset:
+    """Return the rows to measure on: as many as a rule that goes by scores asks for, or all."""
+    if not uses_scores(terms.policy.aggregator.name):
+        return held_out
+    size = terms.policy.aggregator.get("probe_size")
+    return choose_probe(held_out, min(size, len(held_out)), rng)
 
 
 def _read_earlier(

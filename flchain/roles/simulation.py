@@ -38,6 +38,7 @@ from flchain.roles.membership import (
 )
 from flchain.roles.orchestrator import Orchestrator
 from flchain.roles.production import Produce
+from flchain.roles.scaling import Pool, RemoteTrainer
 from flchain.roles.task_setup import build_task, create_task, fund_task
 from flchain.roles.terms import Terms, load_terms
 from flchain.roles.upkeep import Upkeep
@@ -92,10 +93,24 @@ class Scenario:
 
     is_batched: bool = False
     """Trains the agents together, which a dense model alone allows."""
+    pool: Pool | None = None
+    """Where the agents train; None is in this process."""
 
     def build_trainer(self) -> Trainer:
         """Return a new trainer; no two roles share one."""
-        return self.build_model() if self.build_model else get_trainer(self.policy.model)
+        return self.trainer_factory()
+
+    def build_agent_trainer(self) -> Trainer:
+        """Return a new trainer of an agent, which trains where the scenario says."""
+        trainer = self.build_trainer()
+        if self.pool is None:
+            return trainer
+        return RemoteTrainer(trainer, self.pool, self.trainer_factory)
+
+    @property
+    def trainer_factory(self) -> Callable[[], Trainer]:
+        """Makes trainers and holds no data, so that it can be sent elsewhere."""
+        return self.build_model or partial(get_trainer, self.policy.model)
 
 
 @dataclass(frozen=True)
@@ -263,7 +278,7 @@ def build_federation(
     prepared = Prepared()
 
     def build_agent_trainer() -> Trainer:
-        trainer = scenario.build_trainer()
+        trainer = scenario.build_agent_trainer()
         return PreparedTrainer(trainer, prepared) if scenario.is_batched else trainer
 
     if scenario.is_batched and not is_dense(terms.policy.model.layers):

@@ -38,6 +38,8 @@ from flchain.roles.context import Context
 from flchain.roles.drawing import is_seated
 from flchain.roles.execution import RoundInputs, build_submission, read_update
 from flchain.roles.history import RoundPast, TaskPast
+from flchain.roles.masked.blobs import Messages
+from flchain.roles.masked.unmasking import sum_vectors
 from flchain.roles.observation import Observation
 from flchain.roles.terms import Terms
 from flchain.storage.errors import ContentCorrupt, ContentUnavailable
@@ -81,20 +83,32 @@ def compute_tag(
 ) -> Digest:
     """Return the execution tag of a vote; `weights` are what the survivors counted for.
 
-    Raises ContentUnavailable or ContentCorrupt if an update can't be had here.
+    In secure mode the masked vectors are added up as they are, without weights. Raises
+    ContentUnavailable or ContentCorrupt if an update can't be had here.
     """
+    half = choose_half(seed, validator, len(inputs.survivors))
+    if inputs.masked is not None:
+        messages = Messages(terms, archive, inputs.masked.origin)
+        total = sum_vectors(messages, [inputs.survivors[place] for place in half]).tobytes()
+    else:
+        total = _sum_half(terms, inputs, archive, {place: weights[place] for place in half})
+    types = ("bytes32", "address", "bytes32")
+    root = compute_content_root(total)
+    return Digest(keccak(encode_abi(types, (proposal_id, validator, root))))
+
+
+def _sum_half(
+    terms: Terms, inputs: RoundInputs, archive: Archive, weights: dict[int, int]
+) -> bytes:
+    """Return the weighted sum of the updates at some places, section after section."""
     sections = get_update_schema(terms.policy).sections
     sums = {name: np.zeros(size, np.int64) for name, size in sections}
-    for place in choose_half(seed, validator, len(inputs.survivors)):
-        if weights[place]:
+    for place, weight in weights.items():
+        if weight:
             update = read_update(terms, inputs.round_key, inputs.survivors[place], archive)
             for name, section in update.sections.items():
-                add_scaled(sums[name], section, weights[place])
-    root = compute_content_root(
-        b"".join(sums[name].astype("<i8").tobytes() for name, _ in sections)
-    )
-    types = ("bytes32", "address", "bytes32")
-    return Digest(keccak(encode_abi(types, (proposal_id, validator, root))))
+                add_scaled(sums[name], section, weight)
+    return b"".join(sums[name].astype("<i8").tobytes() for name, _ in sections)
 
 
 @dataclass
@@ -160,21 +174,26 @@ class Auditing:
 
     def _recompute(self, task: TaskPast, past: RoundPast, vote: VoteCast) -> Digest:
         inputs = build_inputs(self.context, self.terms, task, past)
-        archive, policy = self.context.archive, self.terms.policy
-        submissions = [
-            build_submission(self.terms, inputs.round_key, item, archive)
-            for item in inputs.survivors
-        ]
-        weights = count_updates(submissions, policy, inputs.round_key)
         return compute_tag(
             self.terms,
             inputs,
-            archive,
-            weights=weights,
+            self.context.archive,
+            weights=self._count(inputs),
             proposal_id=vote.vote.proposal_id,
             seed=get_seed(past, vote.attempt),
             validator=vote.validator,
         )
+
+    def _count(self, inputs: RoundInputs) -> tuple[int, ...]:
+        """Return what the survivors counted for; under masks all count alike."""
+        archive, policy = self.context.archive, self.terms.policy
+        if inputs.masked is not None:
+            return (1,) * len(inputs.survivors)
+        submissions = [
+            build_submission(self.terms, inputs.round_key, item, archive)
+            for item in inputs.survivors
+        ]
+        return count_updates(submissions, policy, inputs.round_key)
 
 
 def _name_vote(vote: VoteCast) -> tuple[int, int, Address]:

@@ -1,10 +1,13 @@
 """Creating a task: from a policy and a preset to a funded entry in the contract."""
 
+from dataclasses import asdict
+
 from flchain.chain.base import Ledger
 from flchain.crypto.signing import Signer
 from flchain.learning.aggregation import check_rules
+from flchain.learning.budgets import compute_privacy_rounds
 from flchain.protocol.calls import Approve, CreateTask, Fund
-from flchain.protocol.params import Schedule, fit_schedule
+from flchain.protocol.params import MaskingSchedule, Schedule, fit_schedule
 from flchain.protocol.policy import Policy, get_task_scalars
 from flchain.protocol.records import Task
 from flchain.protocol.types import Address, Mode, Seconds, TaskId, Wei
@@ -20,7 +23,8 @@ def build_task(
 
     `validators` is how many are expected: too few for the schedule's committee, and every one of
     them sits. None leaves the schedule as it is. Raises ConfigError if no round of the policy
-    could be executed, such as with an aggregator that needs more updates than min_survivors.
+    could be executed, such as with an aggregator that needs more updates than min_survivors, or
+    with a privacy budget that pays for none.
     """
     check_rules(policy)
     if validators is not None:
@@ -37,7 +41,7 @@ def build_task(
         w_max=scalars.w_max,
         max_attempts=schedule.max_attempts,
         propose_ranks=schedule.propose_ranks,
-        mode=Mode.SECURE if policy.mode == "secure" else Mode.PLAIN,
+        mode=Mode.SECURE if policy.is_secure else Mode.PLAIN,
         max_share_bps=scalars.max_share_bps,
         participation_bps=policy.rewards.participation_bps,
         max_rounds=schedule.max_rounds,
@@ -49,16 +53,21 @@ def build_task(
         open_delay=schedule.open_delay,
         claim_delay=schedule.claim_delay,
         claim_window=schedule.claim_window,
-        forced_window=Seconds(0),
-        join_window=Seconds(0),
-        shares_window=Seconds(0),
-        check_window=Seconds(0),
-        unmask_window=Seconds(0),
+        **_choose_windows(policy, schedule.masking),
+        threshold=scalars.threshold,
+        max_corrupt=scalars.max_corrupt,
+        privacy_rounds=compute_privacy_rounds(policy),
         seat_window=schedule.seat_window,
         coordinate_bound=scalars.coordinate_bound,
         policy_digest=seal_policy(policy)[1],
         initial_state=seal_initial_state(policy).digest,
     )
+
+
+def _choose_windows(policy: Policy, masking: MaskingSchedule) -> dict[str, Seconds]:
+    """Return the windows of secure mode; all zero in plain mode."""
+    windows = asdict(masking)
+    return windows if policy.is_secure else dict.fromkeys(windows, Seconds(0))
 
 
 def create_task(

@@ -5,13 +5,15 @@ it steps in only when the orchestrator is silent. Who cannot bond leaves proposi
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from flchain.chain.spec.committees import SEED_WINDOWS
+from flchain.crypto.secagg.errors import TooFewShares
 from flchain.protocol.calls import OpenRound, OpenSeats, Propose, Settle, StartSeed
 from flchain.protocol.errors import ProtocolError
 from flchain.protocol.params import ETHER
 from flchain.protocol.records import Draw, TaskStatus
-from flchain.protocol.reverts import NoBlockHash
+from flchain.protocol.reverts import NoBlockHash, PrivacyBudgetSpent
 from flchain.protocol.types import (
     Outcome,
     Phase,
@@ -24,12 +26,17 @@ from flchain.roles.assembly import assemble_round, publish_result
 from flchain.roles.context import Context
 from flchain.roles.duties import get_free_stake, may_propose
 from flchain.roles.execution import RoundResult
+from flchain.roles.masked.relaying import Relaying
+from flchain.roles.masked.tending import Tending
 from flchain.roles.observation import Observation, is_overtaken
 from flchain.roles.retention import release_old
 from flchain.roles.terms import Terms
 
 _NONE = Seconds(0)
 _NO_ROUND = RoundId(0)
+_NOW = Timestamp(0)
+RETRY = 5
+"""Seconds until a round that could not be executed here is looked at again."""
 
 
 @dataclass
@@ -46,6 +53,10 @@ class Upkeep:
     _since: tuple[object, Timestamp] = field(default=(None, Timestamp(0)))
     _unbonded: RoundId = _NO_ROUND
     """The newest round in which it could not bond."""
+    _later: Timestamp = _NOW
+    """When to try again to execute a round whose releases did not suffice here."""
+    _is_spent: bool = False
+    """Whether the contract has said that the privacy budget is."""
 
     def tick(self, seen: Observation) -> bool:
         """Do what is due; return whether something was done."""
@@ -66,25 +77,50 @@ class Upkeep:
         return self._since[1]
 
     def _act(self, seen: Observation) -> bool:
+        if self._tending.tick(seen) or self.relaying.tick(seen):
+            return True
         if seen.phase in (Phase.NONE, Phase.ENDED):
             return self._open(seen)
         if seen.phase is Phase.PROPOSE:
             return self._propose(seen)
         if seen.phase is Phase.SEAT:
             return self._open_seats(seen)
-        too_few = len(seen.live.submissions) < self.terms.task.min_survivors
-        if seen.phase is Phase.SETTLE or (seen.phase is Phase.ATTEST and too_few):
+        if seen.phase is Phase.SETTLE or self._has_too_few(seen):
             self.context.send(Settle(self.context.task_id), seen.round.round)
             return True
         return False
 
+    def _has_too_few(self, seen: Observation) -> bool:
+        """Return whether a round of plain mode has come to ATTEST with too few updates."""
+        is_attesting = seen.phase is Phase.ATTEST and not self.terms.policy.is_secure
+        return is_attesting and len(seen.live.submissions) < self.terms.task.min_survivors
+
+    @cached_property
+    def _tending(self) -> Tending:
+        return Tending(self.context)
+
+    @cached_property
+    def relaying(self) -> Relaying:
+        """What sends the records that agents offer, where this account is a proposer."""
+        return Relaying(self.context, self.terms)
+
     def _open(self, seen: Observation) -> bool:
         status = self.context.ledger.get_task_status(self.context.task_id)
         number = RoundId(seen.round.round + 1)
-        if not self._may_open(seen, status, number):
+        if self._is_spent or not self._may_open(seen, status, number):
             return False
-        self.context.send(OpenRound(self.context.task_id), number)
+        try:
+            self.context.send(OpenRound(self.context.task_id), number)
+        except PrivacyBudgetSpent as error:
+            self._note_spent(error, number)
+            return False
         return True
+
+    def _note_spent(self, error: PrivacyBudgetSpent, number: RoundId) -> None:
+        """Report, once, that no round will open again: nothing refills a budget."""
+        self._is_spent = True
+        values = {"rounds": float(error.privacy_rounds)}
+        self.context.notify("privacy-budget-spent", number, 0.0, values=values)
 
     def _may_open(self, seen: Observation, status: TaskStatus, number: RoundId) -> bool:
         wanted = self.terms.task.max_rounds if self.rounds is None else self.rounds
@@ -123,12 +159,23 @@ class Upkeep:
         return seen.now >= draw.proposed_at + SEED_WINDOWS * self.terms.task.seat_window
 
     def _propose(self, seen: Observation) -> bool:
+        if seen.now < self._later:
+            return False
         if not may_propose(self.context, seen) or not self._can_bond(seen):
             return False
-        result = assemble_round(self.context, self.terms, seen.past, seen.live)
+        try:
+            result = assemble_round(self.context, self.terms, seen.past, seen.live)
+        except TooFewShares as error:
+            return self._put_off(seen, str(error))
         self.propose_result(seen, result)
         release_old(self.context, self.terms, seen)
         return True
+
+    def _put_off(self, seen: Observation, reason: str) -> bool:
+        """Leave proposing to who holds more releases; look again later, for they may come."""
+        self._later = Timestamp(seen.now + RETRY)
+        self.context.notify("cannot-propose", seen.round.round, 0.0, detail=reason)
+        return False
 
     def _can_bond(self, seen: Observation) -> bool:
         """Return whether the free stake covers the bond; if not, report it once a round."""

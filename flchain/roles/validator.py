@@ -7,6 +7,7 @@ has, which is a judgement and never slashes.
 
 from dataclasses import dataclass, field, replace
 
+from flchain.crypto.secagg.errors import TooFewShares
 from flchain.learning.data import Dataset
 from flchain.learning.evaluation import Evaluation, is_good_enough
 from flchain.learning.export import get_model_arrays
@@ -41,6 +42,7 @@ from flchain.roles.context import Context
 from flchain.roles.drawing import Drawing, is_seated
 from flchain.roles.duties import is_entitled
 from flchain.roles.execution import RoundResult, fetch_update
+from flchain.roles.masked.checking import Checker
 from flchain.roles.observation import Observation, is_overtaken
 from flchain.roles.reports import Findings, publish_report
 from flchain.roles.retention import name_round_pin, release_old
@@ -66,6 +68,7 @@ class Validator:
     drawing: Drawing | None = None
     """Takes part in draws; without it the validator attests, and sits where all do."""
     _auditing: Auditing | None = None
+    _checker: Checker | None = None
     _quality: dict[Digest, Evaluation] = field(default_factory=dict)
 
     def tick(self, seen: Observation) -> bool:
@@ -83,13 +86,21 @@ class Validator:
         endorse(self.context, self.terms)
 
     def _act(self, seen: Observation) -> bool:
-        if seen.phase is Phase.ATTEST and self._attest(seen):
+        if self._check(seen):
             return True
         if seen.phase is Phase.SEAT:
             return self.drawing is not None and self.drawing.tick(seen)
         if seen.phase is Phase.VOTE and self._vote(seen):
             return True
         return seen.phase is not Phase.NONE and self._audit(seen)
+
+    def _check(self, seen: Observation) -> bool:
+        """Attest what is due in this phase."""
+        if not self.terms.policy.is_secure:
+            return seen.phase is Phase.ATTEST and self._attest(seen)
+        if self._checker is None:
+            self._checker = Checker(self.context, self.terms)
+        return self._checker.tick(seen)
 
     def _audit(self, seen: Observation) -> bool:
         if self._auditing is None:
@@ -162,7 +173,7 @@ class Validator:
     def _judge(self, seen: Observation, proposal: ProposalSubmitted) -> Findings:
         try:
             result = assemble_round(self.context, self.terms, seen.past, seen.live, proposal)
-        except (ContentUnavailable, ContentCorrupt):
+        except (ContentUnavailable, ContentCorrupt, TooFewShares):
             return Findings(Vote(proposal.proposal_id, Verdict.DATA_MISSING))
         tag = self._compute_tag(seen, proposal, result)
         reason = compare_content(result.content, proposal.content)
@@ -194,6 +205,9 @@ class Validator:
     def _judge_quality(
         self, seen: Observation, proposal: ProposalSubmitted, result: RoundResult
     ) -> Findings:
+        if result.counted.fault:
+            # There is no sum to judge: the round ends without a version, and nobody is at fault.
+            return Findings(Vote(proposal.proposal_id, Verdict.WORSE), result)
         start = self.context.stopwatch()
         parent_digest = seen.past.versions[seen.round.parent_version].state_digest
         parent = self._evaluate(parent_digest, None)

@@ -68,6 +68,7 @@ Forge = Callable[[Context, Terms, RoundInputs, RoundResult], RoundResult]
 """Makes a wrong result of a right one."""
 Idle = Callable[[Observation], None]
 
+SMALL = 3
 STAKE_FUNDS = Wei(1_000 * ETHER)
 TASK_FUNDS = Wei(100_000 * ETHER)
 SUPPLY = Wei(1_000_000 * ETHER)
@@ -343,6 +344,7 @@ def wait(_seen: Observation) -> None:
 def make_policy(strategy: str = "fedavg", **overrides) -> Policy:
     """Return a small policy: one softmax layer, one short local epoch."""
     values = {
+        "mode": "plain",
         "model.architecture": "softmax-digits-v1",
         "training.local_epochs": 1,
         "min_agents": 3,
@@ -451,8 +453,10 @@ class _Builder:
     def make_agents(self, keys: Sequence[Signer]) -> list[Agent]:
         data = load_digits(0, 600)
         # Parts of different sizes, so that the updates have different weights.
-        sizes = np.cumsum([120 + 60 * n for n in range(len(keys))])
-        parts = [data.select(slice(end - 120 - 60 * n, end)) for n, end in enumerate(sizes)]
+        least, more = (120, 60) if len(keys) <= SMALL else (600 // len(keys) - 20, 2)
+        sizes = [least + more * n for n in range(len(keys))]
+        ends = np.cumsum(sizes)
+        parts = [data.select(slice(end - n, end)) for n, end in zip(sizes, ends, strict=True)]
         return [self._make_agent(n, key, parts[n]) for n, key in enumerate(keys)]
 
     def _make_agent(self, number: int, key: Signer, data: Dataset) -> Agent:

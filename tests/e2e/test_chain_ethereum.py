@@ -1,10 +1,12 @@
 """The Ethereum ledger over Anvil: a round, refusals, time, stuck fees, forks, bad set-ups."""
 
 import dataclasses
+import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -59,6 +61,7 @@ STRANGER = LocalSigner(b"\x77" * 32)
 CHILD = """
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 from flchain.chain.ethereum import connect
 from flchain.crypto.signing import LocalSigner
 from flchain.protocol.calls import Transfer
@@ -106,7 +109,7 @@ def verify_snapshot(ledger, task_id):
     assert seen.ballot == ledger.get_ballot(task_id)
     assert seen.draw == ledger.get_draw(task_id)
     assert seen.phase is ledger.get_phase(task_id)
-    assert seen.head <= ledger.get_head().number
+    assert seen.head.number <= ledger.get_head().number
     assert 0 <= ledger.get_time() - seen.now < 60
 
 
@@ -389,15 +392,19 @@ def test_ledger__node_gone__retryable(tmp_path):
         signer = derive_signers(1)[0]
         book = deploy_suite(RpcDeployer(devnet.rpc, signer), NETWORK, signer.address)
         ledger = EthereumLedger(HttpRpc(devnet.rpc_url), book)
-    for attempt in (
-        ledger.get_time,
-        lambda: ledger.get_round(TaskId(1)),
-        lambda: ledger.send(Approve(signer.address, Wei(1)), signer),
-        ledger.get_events,
-    ):
-        with pytest.raises(AdapterError, match="no answer from the node") as caught:
-            attempt()
-        assert caught.value.is_retryable
+    with socket.socket() as held:
+        # Bound but not listening: nobody answers here, and no other node can take the port.
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", urlsplit(devnet.rpc_url).port))
+        for attempt in (
+            ledger.get_time,
+            lambda: ledger.get_round(TaskId(1)),
+            lambda: ledger.send(Approve(signer.address, Wei(1)), signer),
+            ledger.get_events,
+        ):
+            with pytest.raises(AdapterError, match="no answer from the node") as caught:
+                attempt()
+            assert caught.value.is_retryable
 
 
 def test_deploy__allow_list__no_token_and_no_balance(devnet, players):

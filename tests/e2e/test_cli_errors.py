@@ -237,10 +237,10 @@ def test_role__not_enrolled__exit_14_says_how(devnet, account, task):
 @pytest.mark.parametrize(
     "case",
     [
-        ('mode = "plain"', 'mode = "plain"\nmodes = "both"', "modes"),
-        ('mode = "plain"', 'mode = "public"', "mode"),
+        ('mode = "secure"', 'mode = "secure"\nmodes = "both"', "modes"),
+        ('mode = "secure"', 'mode = "public"', "mode"),
         ('learning_rate = "0.05"', "learning_rate = 0.05", "learning_rate"),
-        ("batch_size = 16", "batch_size = 16\nbatch_size = 32", "line 23"),
+        ("batch_size = 16", "batch_size = 16\nbatch_size = 32", "line 24"),
         ("max_agents = 64", "max_agents = 2", "max_agents"),
         ('name = "fedavg"', 'name = "unheard-of"', "strategy"),
         ("[data]", "[data", "TOML"),

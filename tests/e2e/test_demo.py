@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.anvil, pytest.mark.slow, pytest.mark.timeout(600)]
 
 # Commands run as real processes where the process is the point, and in this one elsewhere.
 SMALL = ("--dataset", "digits", "--agents", "4", "--validators", "6", "--rounds", "2")
-TINY = ("--dataset", "digits", "--agents", "2", "--validators", "1", "--rounds", "50")
+TINY = (*SMALL[:2], "--agents", "2", "--validators", "1", "--rounds", "50", "--mode", "plain")
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +40,11 @@ def test_demo__summary__promised_keys(summary):
     assert [row["outcome"] for row in summary["rounds"]] == ["FINALIZED"] * 2
     assert summary["final_accuracy"] == summary["rounds"][-1]["accuracy"] > 0.3
     assert {"accuracy", "loss", "participants", "seconds", "model_cid"} <= set(summary["rounds"][0])
-    assert {"Register", "Submit", "Attest", "Propose", "CastVote", "Settle", "Claim"} <= set(
-        summary["gas"]
-    )
-    assert summary["gas"]["Submit"]["count"] == 8
+    masked = {"PostRecord", "AttestRecords"}
+    assert masked | {"Register", "Propose", "CastVote", "Settle", "Claim"} <= set(summary["gas"])
+    assert summary["run"]["mode"] == "secure"
+    # Keys, shares, vector and release of four agents in two rounds.
+    assert summary["gas"]["PostRecord"]["count"] == 32
     assert summary["totals"]["disk_bytes"] > 0
     assert int(summary["totals"]["rewards_wei"]) > 0
 
@@ -175,7 +176,7 @@ def test_demo__processes__same_model_as_in_one_process(demo, summary, tmp_path):
     apart = json.loads((tmp_path / "apart.json").read_text())
     assert apart["final_state_digest"] == summary["final_state_digest"]
     assert [row["seats"] for row in summary["rounds"]] == [5, 5]
-    assert apart["gas"]["Submit"]["count"] == summary["gas"]["Submit"]["count"]
+    assert apart["gas"]["PostRecord"]["count"] == summary["gas"]["PostRecord"]["count"]
     assert apart["totals"]["rewards_wei"] == summary["totals"]["rewards_wei"]
     logs = list(tmp_path.glob("runs/*/logs/*.log"))
     assert len(logs) == 11

@@ -27,6 +27,7 @@ SETTINGS = {
     "norm_bps": 15_000,
     "cosine_bps": 500,
     "min_clients": 3,
+    "score_bps": 5_000,
 }
 WHOLE = 2**20
 CHAINS = [
@@ -262,7 +263,8 @@ def find_by_model(name, rows, f):
 
 def test_chains__of_these_tests__hold_every_rule_and_stage():
     parts = {part for name in CHAINS for part in name.split("/")}
-    assert parts == set(AGGREGATORS) | set(STAGES)
+    # `scores` goes by what validators signed, not by points: it has laws of its own below.
+    assert parts | {"scores"} == set(AGGREGATORS) | set(STAGES)
 
 
 @given(names, few)
@@ -304,13 +306,42 @@ def test_aggregate__some_updates_invalid__goes_on_as_if_they_were_not_there(name
     assert encode_aggregate(found, policy) == encode_aggregate(expected, policy)
 
 
-def make_policy(name):
-    settings = {**SETTINGS, "f": 1, "min_clients": 7}
+scored = st.lists(st.tuples(row, st.integers(0, 10_000)), min_size=1, max_size=8)
+
+
+def aggregate_scored(policy, rows, places):
+    submissions = [submit(policy, place, rows[place][0]) for place in places]
+    scores = [rows[place][1] for place in places]
+    return encode_aggregate(aggregate_updates(submissions, policy, KEY, scores), policy)
+
+
+@given(scored, st.randoms(use_true_random=False))
+def test_scores__submissions_in_any_order__is_the_same_to_the_byte(rows, shuffler):
+    policy = make_policy("scores/trimmed-mean")
+    places = range(len(rows))
+    shuffled = shuffler.sample(places, len(places))
+    assert aggregate_scored(policy, rows, places) == aggregate_scored(policy, rows, shuffled)
+
+
+@given(scored, row)
+def test_scores__one_that_scores_nothing__may_send_what_it_likes(rows, forged):
+    policy = make_policy("scores/mean", min_clients=1, f=0)
+    rows = [(line, 5_000 + score // 2) for line, score in rows]
+    first, second = ([*rows, (bad, 0)] for bad in ([0] * SIZE, forged))
+    places = range(len(first))
+    assert aggregate_scored(policy, first, places) == aggregate_scored(policy, second, places)
+
+
+def make_policy(name, **changes):
+    settings = {**SETTINGS, "f": 1, "min_clients": 7, "probe_size": 9} | changes
+    scored = {"rewards.contribution": "cosine"} if name.startswith("scores") else {}
     wanted = {parameter.name for parameter in build_aggregator(name).parameters}
     parameters = {key: value for key, value in settings.items() if key in wanted}
     return load_preset(
         "digits",
         {
+            "mode": "plain",
+            **scored,
             "model": {"architecture": "own", "layers": [{"name": "w", "shape": [2, 2]}]},
             "max_agents": 16,
             "min_agents": 16,

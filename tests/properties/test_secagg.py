@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flchain.crypto.secagg import releases, unmasking, weights
+from flchain.crypto.secagg import masking, masks, releases, unmasking, weights
 from flchain.crypto.secagg.errors import TooFewSurvivors
 from flchain.crypto.secagg.masking import decode_words, encode_words, from_words, to_words
 from flchain.crypto.secagg.masks import Masks, apply_masks, expand_mask, sum_words
@@ -91,6 +91,64 @@ def test_masks__in_any_order__give_the_same_vector(added, subtracted, size):
     one_by_one = sum_words([expand_mask(key, size) for key in added], size)
     one_by_one -= sum_words([expand_mask(key, size) for key in subtracted], size)
     assert np.array_equal(forwards, one_by_one)
+
+
+@LAWS
+@given(
+    st.lists(st.binary(min_size=16, max_size=16), max_size=9),
+    st.lists(st.binary(min_size=16, max_size=16), max_size=9),
+    st.sampled_from([0, masks._HEAD, masks._BLOCK, masks._HEAD + masks._BLOCK]),
+    st.integers(0, 9),
+    st.randoms(use_true_random=False),
+)
+def test_masks__in_any_order_by_any_number_of_threads__give_the_same_vector(
+    added, subtracted, border, more, random
+):
+    vector = np.arange(border + more, dtype="<u4")
+    expected = vector.copy()
+    apply_masks(expected, Masks(tuple(added), tuple(subtracted)))
+    for threads in (1, 2, 3, 7):
+        random.shuffle(added)
+        random.shuffle(subtracted)
+        masked = vector.copy()
+        apply_masks(masked, Masks(tuple(added), tuple(subtracted)), threads=threads)
+        assert masked.tobytes() == expected.tobytes()
+
+
+@LAWS
+@given(
+    st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=6),
+    st.lists(st.binary(min_size=16, max_size=16), min_size=1, max_size=9),
+    st.sampled_from([1, masks._HEAD, masks._BLOCK]),
+    st.randoms(use_true_random=False),
+)
+def test_unmask__vectors_in_any_order_by_any_number_of_threads__gives_the_same_sum(
+    seeds, keys, size, random
+):
+    vectors = [
+        np.random.default_rng(seed).integers(0, 2**32, size, dtype=np.uint32) for seed in seeds
+    ]
+    corrections = Masks(subtracted=tuple(keys))
+    expected = unmasking.unmask(vectors, corrections, size)
+    one_by_one = sum_words([*vectors], size) - sum_words(
+        [expand_mask(key, size) for key in keys], size
+    )
+    assert np.array_equal(expected, one_by_one)
+    for threads in (1, 2, 3, 7):
+        random.shuffle(vectors)
+        found = unmasking.unmask(iter(vectors), corrections, size, threads=threads)
+        assert found.tobytes() == expected.tobytes()
+
+
+@LAWS
+@given(rounds(), st.integers(0, 40), st.sampled_from([2, 3, 7]))
+def test_mask__by_any_number_of_threads__gives_the_same_vector(drawn, size, threads):
+    party, members, survivors = drawn
+    agent, words = survivors[0], np.arange(size, dtype="<u4")
+    arguments = (party.roster, agent, party.secrets[agent], frozenset(members), words)
+    expected = masking.mask_input(*arguments)
+    assert np.array_equal(masking.mask_input(*arguments, threads=threads), expected)
+    assert np.array_equal(words, np.arange(size))
 
 
 @given(

@@ -16,7 +16,13 @@ from flchain.crypto.groups import Group, Point
 from flchain.crypto.scalars import encode_scalar
 from flchain.crypto.secagg.agents import encode_agent
 from flchain.crypto.secagg.errors import KeyReused, MalformedMessage, UnprovenKeys
-from flchain.crypto.secagg.messages import Kind, check_size, decode_message, encode_message
+from flchain.crypto.secagg.messages import (
+    HEAD_SIZE,
+    Kind,
+    check_size,
+    decode_message,
+    encode_message,
+)
 from flchain.crypto.secp256k1 import GENERATOR, ORDER, POINT_SIZE, encode_point, get_group
 from flchain.crypto.sigma import linear
 from flchain.crypto.sigma.claims import Equation
@@ -27,6 +33,8 @@ from flchain.protocol.types import Address
 
 _SECRET_DOMAIN = b"flchain/secagg/v1/secret/"
 _KEYS = 3
+KEYS_SIZE = HEAD_SIZE + 2 * _KEYS * POINT_SIZE + _KEYS * RANDOMNESS_SIZE
+"""Bytes of the message with the three keys and their proof."""
 _UNCOMPRESSED = b"\x04"
 
 

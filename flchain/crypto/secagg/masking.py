@@ -51,16 +51,22 @@ def from_words(words: Words) -> NDArray[np.int32]:
 
 
 def mask_input(
-    roster: Roster, agent: Address, secrets: Secrets, members: AbstractSet[Address], words: Words
+    roster: Roster,
+    agent: Address,
+    secrets: Secrets,
+    members: AbstractSet[Address],
+    words: Words,
+    *,
+    threads: int = 1,
 ) -> Words:
-    """Return the agent's masked vector.
+    """Return the agent's masked vector, the same for any number of threads.
 
     `members` are the agents whose sharing counts. A second vector under the same secrets would show
     the difference to the first: never mask another. Raises TooFewSurvivors if the agent is not
     among the members, or with fewer neighbours there than the threshold.
     """
     masked = words.copy()
-    apply_masks(masked, build_masks(roster, agent, secrets, members))
+    apply_masks(masked, build_masks(roster, agent, secrets, members), threads=threads)
     return masked
 
 

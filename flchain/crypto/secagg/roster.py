@@ -1,6 +1,6 @@
 """What everybody knows once keys are fixed: who, with which keys, beside whom."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from flchain.crypto.secagg.errors import NoParameters
@@ -36,10 +36,13 @@ def build_roster(
     *,
     degree: int,
     threshold: int,
+    agents: Iterable[Address] | None = None,
 ) -> Roster:
     """Return the roster of agents whose keys have been collected.
 
-    `context` is any agent's in this round, `seed` the graph's, fixed after the keys.
+    `context` is any agent's in this round, `seed` the graph's, fixed after the keys. `agents` has
+    those too who joined but whose keys cannot be had or are not valid: they have places in the
+    graph, so that it is the same for everybody, and get no shares.
 
     Raises NoParameters unless 0 < threshold <= degree.
     """
@@ -47,5 +50,5 @@ def build_roster(
         raise NoParameters(
             f"secure aggregation: {threshold} of {degree} neighbours cannot restore a secret"
         )
-    graph = build_graph(keys, degree, context.round_key, seed)
+    graph = build_graph(keys if agents is None else agents, degree, context.round_key, seed)
     return Roster(context, threshold, graph, keys)

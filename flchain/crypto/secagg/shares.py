@@ -62,14 +62,20 @@ class Sharing:
 def deal_shares(roster: Roster, dealer: Address, secrets: Secrets, seed: bytes) -> Sharing:
     """Return the dealer's sharing; `seed` is 32 bytes, the round's own or fresh.
 
-    One dealer must never publish two: call it again with the same arguments after a restart.
+    A neighbour whose keys the roster does not have gets zeros in the place of a ciphertext. One
+    dealer must never publish two: call it again with the same arguments after a restart.
     """
     neighbours = roster.graph.neighbours[dealer]
     polynomials = draw_polynomials(roster, dealer, secrets, seed)
-    points = [roster.keys[holder].encryption for holder in neighbours]
-    agreements = agree(secrets.encryption, points)
+    known = [holder for holder in neighbours if holder in roster.keys]
+    points = (roster.keys[holder].encryption for holder in known)
+    agreements = dict(zip(known, agree(secrets.encryption, points), strict=True))
     ciphertexts = []
-    for holder, agreed in zip(neighbours, agreements, strict=True):
+    for holder in neighbours:
+        if holder not in agreements:
+            ciphertexts.append(bytes(CIPHERTEXT_SIZE))
+            continue
+        agreed = agreements[holder]
         place = roster.graph.places[holder]
         values = (evaluate_polynomial(each, place, ORDER) for each in polynomials)
         plain = b"".join(encode_scalar(value, ORDER) for value in values)

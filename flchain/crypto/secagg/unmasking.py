@@ -148,14 +148,15 @@ def build_corrections(round_: Unmasking, restored: Restored) -> Masks:
     return Masks(tuple(added), tuple(subtracted))
 
 
-def unmask(vectors: Iterable[Words], corrections: Masks, size: int) -> Words:
+def unmask(vectors: Iterable[Words], corrections: Masks, size: int, *, threads: int = 1) -> Words:
     """Return the sum of the survivors' inputs modulo 2^32.
 
-    Takes one masked vector at a time, in any order, and holds it and the sum. Raises EncodingError
-    if one has another length than `size`.
+    Takes one masked vector at a time, in any order, and holds it and the sum; each thread but the
+    first holds one more. The result is the same for any number. Raises EncodingError if a vector
+    has another length than `size`.
     """
     total = sum_words(vectors, size)
-    apply_masks(total, corrections)
+    apply_masks(total, corrections, threads=threads)
     return total
 
 

@@ -72,11 +72,17 @@ def commit_weight(
     max_weight.
     """
     group = get_backend()
-    opening = Opening(weight, derive_scalar(seed, context, "weight blinding", group.order))
+    opening = build_opening(weight, context, seed)
     point = commit(group, BN254_KEY, opening)
     randomness = derive_randomness(seed, context, "weight proof")
     claim = _build_claim(point, max_weight)
     return WeightCommitment(point, prove_range(group, claim, opening, context, randomness)), opening
+
+
+def build_opening(weight: int, context: Context, seed: bytes) -> Opening:
+    """Return what opens the commitment that `commit_weight` makes of the same seed."""
+    order = get_backend().order
+    return Opening(weight, derive_scalar(seed, context, "weight blinding", order))
 
 
 def verify_weight(

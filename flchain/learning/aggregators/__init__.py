@@ -16,8 +16,10 @@ from flchain.learning.aggregators.crowds import CROWDS
 from flchain.learning.aggregators.defaults import build_rule
 from flchain.learning.aggregators.detectors import (
     DETECTORS,
+    SCORES,
     compute_median_scores,
     select_by_scores,
+    select_scored,
 )
 from flchain.learning.aggregators.pipeline import Centre, find_centre
 from flchain.learning.aggregators.preparation import BUCKETING, MEAN, NNM, NORM_CLIPPING
@@ -41,7 +43,7 @@ AGGREGATORS: dict[str, Aggregator] = {
 """Rules that can stand last in a name."""
 
 STAGES: dict[str, Stage] = {
-    stage.name: stage for stage in (CROWDS, NNM, BUCKETING, NORM_CLIPPING, DETECTORS)
+    stage.name: stage for stage in (CROWDS, NNM, BUCKETING, NORM_CLIPPING, DETECTORS, SCORES)
 }
 """Stages that can stand before a rule."""
 
@@ -59,6 +61,8 @@ __all__ = [
     "find_centre",
     "get_aggregator",
     "select_by_scores",
+    "select_scored",
+    "uses_scores",
 ]
 
 
@@ -78,8 +82,15 @@ def build_aggregator(name: str) -> Aggregator:
             )
     if len(set(before)) < len(before):
         raise ConfigError(f"policy: aggregator.name {name!r} has a stage twice; remove one")
+    if SCORES.name in before[1:]:
+        raise ConfigError(f"policy: aggregator.name {name!r}: scores is a stage for the beginning")
     rule = AGGREGATORS[last]
     return Aggregator(name, (*(STAGES[part] for part in before), *rule.stages), rule.reducer)
+
+
+def uses_scores(name: str) -> bool:
+    """Return whether a rule leaves out updates by the scores that validators sign."""
+    return name.split("/", maxsplit=1)[0] == SCORES.name
 
 
 def get_aggregator(spec: RuleSpec, least: int, most: int) -> Aggregator:

@@ -15,6 +15,8 @@ def build_rule(aggregator: Aggregator, f: int, agents: int) -> RuleSpec:
         "norm_bps": 20_000,
         "cosine_bps": 0,
         "min_clients": max(1, agents - f),
+        "score_bps": 5_000,
+        "probe_size": 200,
     }
     wanted = sorted(parameter.name for parameter in aggregator.parameters)
     return RuleSpec(aggregator.name, tuple((name, usual[name]) for name in wanted))

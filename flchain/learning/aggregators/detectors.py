@@ -10,7 +10,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from flchain.learning.aggregators.base import Mix, Points, Settings, Stage
+from flchain.learning.aggregators.base import (
+    Mix,
+    Points,
+    Settings,
+    Stage,
+    build_identity,
+)
 from flchain.learning.aggregators.centres import compute_geometric_median, compute_median
 from flchain.learning.aggregators.exact import Integers
 from flchain.learning.aggregators.selection import build_selection
@@ -47,6 +53,11 @@ def compute_cosines(points: Points, coefficients: Integers) -> list[int]:
     ]
 
 
+def select_scored(scores: Sequence[int], settings: Settings) -> list[int]:
+    """Return the places that the stage `scores` leaves, of agents with these median scores."""
+    return select_by_scores(scores, settings["score_bps"], settings["min_clients"])
+
+
 def compute_median_scores(vectors: Sequence[Sequence[int]]) -> tuple[int, ...]:
     """Return the median score of each agent over the voters' signed vectors, in basis points."""
     return tuple(compute_median(column) for column in zip(*vectors, strict=True))
@@ -60,6 +71,12 @@ def select_by_scores(scores: Sequence[int], threshold_bps: int, min_clients: int
     limit = compute_median(scores) * threshold_bps if scores else 0
     is_fine = [score * _WHOLE_BPS >= limit for score in scores]
     return _keep(is_fine, scores, min_clients)
+
+
+def _keep_all(points: Points, settings: Settings) -> Mix:
+    """Leave everything: who scored too little was left out before."""
+    del settings
+    return build_identity(len(points))
 
 
 def _compute_cosine(product: int, squares: int) -> int:
@@ -86,3 +103,17 @@ DETECTORS = Stage(
     lambda count, settings: min(count, settings["min_clients"]),
     filter_points,
 )
+
+SCORES = Stage(
+    "scores",
+    (
+        Parameter("score_bps", 0, _WHOLE_BPS),
+        Parameter("min_clients", 1, 1_024),
+        Parameter("probe_size", 1, 1_000_000),
+    ),
+    lambda _: 1,
+    lambda count, settings: min(count, settings["min_clients"]),
+    _keep_all,
+    is_blind=True,
+)
+"""Works on validators' signed scores instead of points, hence before all other stages."""

@@ -4,6 +4,7 @@
 """
 
 from flchain.learning.compression.base import Compressor, Frame
+from flchain.learning.compression.defaults import build_compression
 from flchain.learning.compression.devices import (
     DeviceProfile,
     Selection,
@@ -21,8 +22,10 @@ from flchain.learning.compression.registry import (
     is_lossless,
 )
 from flchain.learning.compression.sections import Memory, decode_section, encode_section
+from flchain.learning.compression.sparse import choose_places
 from flchain.learning.compression.updates import (
     CompressedUpdate,
+    build_frame,
     compress_update,
     decompress_update,
     is_compressed,
@@ -39,8 +42,11 @@ __all__ = [
     "Memory",
     "Scheme",
     "Selection",
+    "build_compression",
+    "build_frame",
     "check_compression",
     "choose_compression",
+    "choose_places",
     "compress_update",
     "decode_memories",
     "decode_section",

@@ -99,15 +99,20 @@ def is_linear(rule: RuleSpec) -> bool:
 
 def get_scheme(rule: RuleSpec) -> Scheme:
     """Return what a rule names. Raises ConfigError on an unknown name or parameter."""
-    if rule.name not in _PARTS:
+    compressor = get_compressor(rule.name)
+    _check_parameters(rule, compressor.parameters)
+    return Scheme(rule, compressor, _PARTS[rule.name][1])
+
+
+def get_compressor(name: str) -> Compressor:
+    """Return the compressor in a name. Raises ConfigError on an unknown one."""
+    if name not in _PARTS:
         known = ", ".join((NO_COMPRESSION.name, ADAPTIVE, *_COMPRESSORS, *filter(None, CODERS)))
         raise ConfigError(
-            f"policy: compression.name is {rule.name!r}; choose one of {known}, "
+            f"policy: compression.name is {name!r}; choose one of {known}, "
             'or a compressor with a coder, such as "powersgd/zlib"'
         )
-    compressor, coder = _PARTS[rule.name]
-    _check_parameters(rule, compressor.parameters)
-    return Scheme(rule, compressor, coder)
+    return _PARTS[name][0]
 
 
 def _check_parameters(rule: RuleSpec, parameters: Sequence[Parameter]) -> None:

@@ -52,7 +52,7 @@ def compress_update(
     scheme = get_scheme(choice if tag else rule)
     bodies, kept = {}, {}
     for name, size in schema.sections:
-        frame = _build_frame(name, size, policy, round_key)
+        frame = build_frame(name, size, policy, round_key)
         memory = memories.get(name, EMPTY)
         bodies[name], kept[name] = encode_section(
             update.sections[name], scheme, frame, policy.update, memory=memory, rng=rng
@@ -74,14 +74,15 @@ def decompress_update(
     scheme = _read_tag(tag) if is_chosen else get_scheme(rule)
     sections = {
         name: decode_section(
-            body, scheme, _build_frame(name, sizes[name], policy, round_key), policy.update
+            body, scheme, build_frame(name, sizes[name], policy, round_key), policy.update
         )
         for name, body in bodies.items()
     }
     return QuantizedUpdate(sections, {"samples": samples})
 
 
-def _build_frame(name: str, size: int, policy: Policy, round_key: bytes) -> Frame:
+def build_frame(name: str, size: int, policy: Policy, round_key: bytes) -> Frame:
+    """Return what the compression of one section depends on besides its values."""
     # A section of counts is not one value for each of the model's parameters.
     is_model = size == policy.model.parameters
     layers = policy.model.layers if is_model else (Layer(name, (size,)),)

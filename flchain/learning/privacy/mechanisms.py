@@ -4,6 +4,7 @@
 generator must come from secret entropy: whoever can repeat the noise can take it off again.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,14 +17,18 @@ from flchain.learning.parameters import Int64
 class Mechanism:
     """Noise of a kind. `norm` is the norm that it hides, 1 or 2.
 
-    `is_summable` says whether sums of the agents' noise are noise of the same kind, which is
-    what an aggregate under masks needs.
+    `is_summable` says whether sums of the agents' integers are noise of the same kind, which is
+    what an aggregate under masks needs. Sums of rounded Gaussian noise are only nearly so.
     """
 
     name: str
     norm: int
     is_summable: bool
     draw: Callable[[int, float, np.random.Generator], Int64]
+
+    def compute_deviation(self, scale: float) -> float:
+        """Return the standard deviation of noise of a scale."""
+        return scale * math.sqrt(2) if self.norm == 1 else scale
 
 
 def draw_gaussian(size: int, scale: float, rng: np.random.Generator) -> Int64:
@@ -48,7 +53,7 @@ def draw_skellam(size: int, scale: float, rng: np.random.Generator) -> Int64:
 MECHANISMS: dict[str, Mechanism] = {
     mechanism.name: mechanism
     for mechanism in (
-        Mechanism("gaussian", 2, is_summable=True, draw=draw_gaussian),
+        Mechanism("gaussian", 2, is_summable=False, draw=draw_gaussian),
         Mechanism("laplace", 1, is_summable=False, draw=draw_laplace),
         Mechanism("skellam", 2, is_summable=True, draw=draw_skellam),
     )

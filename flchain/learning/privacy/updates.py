@@ -3,8 +3,10 @@
 1. The float update is clipped and rounded so that its integer norm is at most the policy's
    privacy clip: the noise hides integers, and rounding is part of what they are.
 2. Noise is added to the integers.
-3. What the policy's bounds cut off, and what a compressor does, come after the noise and
-   depend on nothing else, not even through error feedback: they cost no privacy.
+3. In plain mode the policy's bounds and a compressor come after the noise and depend on nothing
+   else, not even through error feedback: they cost no privacy.
+4. Under masks nothing comes after it. What cut single vectors would not be a function of the
+   noised sum, and the sum is all that the promise is about.
 
 Compressing first would need fewer noisy values, but error feedback would then carry
 un-noised remains from round to round, and no sensitivity could be stated.
@@ -15,7 +17,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from flchain.learning.integers import clip_norm, saturate
+from flchain.learning.integers import centre, clip_norm, saturate
 from flchain.learning.parameters import Float32, FloatUpdate, Int32, QuantizedUpdate
 from flchain.learning.privacy.accounting import Loss, build_loss, compute_epsilon, count_rounds
 from flchain.learning.privacy.clipping import clip_l1
@@ -27,7 +29,7 @@ from flchain.learning.privacy.curves import (
 from flchain.learning.privacy.mechanisms import MECHANISMS, Mechanism
 from flchain.learning.quantisation import quantise
 from flchain.protocol.errors import ConfigError
-from flchain.protocol.policy import MICROS, Policy, PrivacySpec
+from flchain.protocol.policy import MICROS, NO_COMPRESSION, Policy, PrivacySpec
 
 _ROUNDING_SHARE = 4
 _TAIL = 6
@@ -81,7 +83,7 @@ def check_privacy(policy: Policy, sections: int) -> None:
             "policy: privacy.clip is lost in rounding; raise it, or update.shift by lowering "
             "max_agents, update.w_max or update.coordinate_bound"
         )
-    deviation = _compute_deviation(privacy, mechanism)
+    deviation = mechanism.compute_deviation(_compute_scale(privacy))
     if deviation * _TAIL > update.coordinate_bound:
         raise ConfigError(
             f"policy: update.coordinate_bound would cut the noise, whose deviation is "
@@ -97,30 +99,48 @@ def check_privacy(policy: Policy, sections: int) -> None:
     build_release(policy, sections)
 
 
-def build_release(policy: Policy, sections: int, contributors: int = 1) -> Release:
+def count_contributors(policy: Policy) -> int:
+    """Return how many agents' noise certainly hides an update.
+
+    In plain mode its own agent's alone; under masks that of all honest survivors, its own agent's
+    included. The corrupt may add none, or know what they added.
+    """
+    return policy.min_survivors - policy.masking.max_corrupt if policy.is_secure else 1
+
+
+def build_release(policy: Policy, sections: int) -> Release:
     """Return what a round of a task releases, of which an update has `sections`.
 
-    `contributors` is how many honest agents' noise is certainly in the sum, in masked mode.
     Raises ConfigError if the policy's mode cannot be accounted for.
     """
     privacy = policy.privacy
     if not is_private(policy):
         raise ConfigError("policy: privacy.mechanism is none; there is nothing to account for")
     mechanism = MECHANISMS[privacy.mechanism]
-    is_sum = policy.mode == "secure"
-    if is_sum and not mechanism.is_summable:
-        raise ConfigError(
-            f"policy: {mechanism.name} noise does not add up under masks; choose skellam"
-        )
-    if is_sum and policy.update.w_max != 1:
-        raise ConfigError("policy: noised masked updates must weigh the same: update.w_max = 1")
-    clip = privacy.clip * (1 if is_sum else 2)
-    noise = _compute_scale(privacy) * (math.sqrt(contributors) if is_sum else 1.0)
+    if policy.is_secure:
+        _check_masked(policy, mechanism)
+    clip = privacy.clip * (1 if policy.is_secure else 2)
+    noise = _compute_scale(privacy) * math.sqrt(count_contributors(policy))
     values = policy.model.parameters * sections
     if mechanism.norm == 1:
         return Release(mechanism.name, noise, math.inf, float(clip * sections))
     l2 = clip * math.sqrt(sections)
     return Release(mechanism.name, noise, l2, min(math.sqrt(values) * l2, l2 * l2))
+
+
+def _check_masked(policy: Policy, mechanism: Mechanism) -> None:
+    """Raise ConfigError unless a masked sum is what the accountant takes it for."""
+    if not mechanism.is_summable:
+        raise ConfigError(
+            f"policy: {mechanism.name} noise does not add up under masks; choose skellam"
+        )
+    if policy.update.w_max != 1:
+        raise ConfigError("policy: noised masked updates must weigh the same: update.w_max = 1")
+    if policy.compression != NO_COMPRESSION:
+        raise ConfigError(
+            "policy: compression cuts noised updates one by one, which no promise about their "
+            "masked sum allows; leave compression out, or choose mode plain"
+        )
 
 
 def compute_loss(release: Release) -> Loss:
@@ -141,7 +161,7 @@ def get_delta(privacy: PrivacySpec) -> float:
 def count_private_rounds(policy: Policy, sections: int) -> int:
     """Return how many rounds a task's budget allows, whoever takes part in them."""
     privacy = policy.privacy
-    loss = compute_loss(build_release(policy, sections, policy.min_survivors))
+    loss = compute_loss(build_release(policy, sections))
     return count_rounds(loss, get_delta(privacy), privacy.budget_micros / MICROS)
 
 
@@ -150,13 +170,20 @@ def explain_privacy(policy: Policy, sections: int, rounds: int) -> str:
     if not is_private(policy):
         return "privacy is off (epsilon = 0): no noise is added and nothing is promised"
     privacy = policy.privacy
-    loss = compute_loss(build_release(policy, sections, policy.min_survivors))
+    loss = compute_loss(build_release(policy, sections))
     spent = compute_epsilon(loss, get_delta(privacy), rounds)
-    unit = "each agent's whole update" if policy.mode == "plain" else "an agent's part of the sum"
+    figures = (
+        f"epsilon {spent:.3f} of {privacy.budget_micros / MICROS:g} at delta "
+        f"1/{privacy.delta_inverse} after {rounds} rounds (Renyi accountant)"
+    )
+    if not policy.is_secure:
+        return (
+            f"{privacy.mechanism} noise on each agent's whole update: {figures}; sample counts "
+            "are public"
+        )
     return (
-        f"{privacy.mechanism} noise on {unit}: epsilon {spent:.3f} of "
-        f"{privacy.budget_micros / MICROS:g} at delta 1/{privacy.delta_inverse} after {rounds} "
-        "rounds (Renyi accountant); sample counts are public"
+        f"{privacy.mechanism} noise on an agent's part of the sum: {figures}, given the noise of "
+        f"{count_contributors(policy)} honest survivors"
     )
 
 
@@ -173,13 +200,12 @@ def _privatise(
         rules = replace(update, clip=min(update.clip, privacy.clip))
         bounded = quantise(vector, rules, rounding)
     noised = bounded + mechanism.draw(len(bounded), _compute_scale(privacy), noise)
+    if policy.is_secure:
+        # As the sum: modulo 2^32.
+        return centre(noised).astype(np.int32)
     kept = saturate(noised, min(update.coordinate_bound, _INT32_LIMIT))
     return clip_norm(kept, update.clip).astype(np.int32)
 
 
 def _compute_scale(privacy: PrivacySpec) -> float:
     return privacy.noise_micros * privacy.clip / MICROS
-
-
-def _compute_deviation(privacy: PrivacySpec, mechanism: Mechanism) -> float:
-    return _compute_scale(privacy) * (math.sqrt(2) if mechanism.norm == 1 else 1.0)

@@ -8,10 +8,14 @@ from flchain.learning.strategies.fedopt import FEDADAGRAD, FEDADAM, FEDYOGI
 from flchain.learning.strategies.fedprox import FEDPROX
 from flchain.learning.strategies.mimelite import MIMELITE
 from flchain.learning.strategies.scaffold import SCAFFOLD
+from flchain.learning.strategies.worker_momentum import WORKER_MOMENTUM
 from flchain.protocol.errors import ConfigError
 from flchain.protocol.policy import Policy
 
-_ALL = (FEDAVG, FEDAVGM, FEDPROX, SCAFFOLD, FEDNOVA, FEDADAM, FEDYOGI, FEDADAGRAD, MIMELITE)
+_ALL = (
+    *(FEDAVG, FEDAVGM, FEDPROX, SCAFFOLD, FEDNOVA),
+    *(FEDADAM, FEDYOGI, FEDADAGRAD, MIMELITE, WORKER_MOMENTUM),
+)
 STRATEGIES: dict[str, Strategy] = {strategy.name: strategy for strategy in _ALL}
 
 DEFAULTS: dict[str, dict[str, int]] = {
@@ -34,6 +38,7 @@ DEFAULTS: dict[str, dict[str, int]] = {
     },
     "fedadagrad": {"beta1_micros": 0, "rate_micros": 100_000, "tau_micros": 1_000},
     "mimelite": {"beta_micros": 900_000},
+    "worker-momentum": {"beta_micros": 500_000},
 }
 """Parameters that a strategy gets where it is asked for by name alone."""
 
@@ -49,6 +54,7 @@ __all__ = [
     "MIMELITE",
     "SCAFFOLD",
     "STRATEGIES",
+    "WORKER_MOMENTUM",
     "ClientTask",
     "Parameter",
     "Step",

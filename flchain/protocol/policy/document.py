@@ -17,9 +17,12 @@ from flchain.protocol.policy.reader import TableReader
 from flchain.protocol.policy.records import (
     MICROS,
     NO_COMPRESSION,
+    NO_MASKING,
+    SECURE,
     WHOLE_BPS,
     DataSpec,
     Layer,
+    MaskingSpec,
     ModelSpec,
     Policy,
     PrivacySpec,
@@ -39,6 +42,8 @@ MAX_AGENTS = 1_024
 MAX_WEIGHT = 255
 MAX_PARAMETERS = 2**31 - 1
 MAX_RANK = 8
+MIN_HONEST = 3
+"""Fewest honest survivors among whom an update is hidden."""
 UINT96_MAX = 2**96 - 1
 NO_NOISE = "none"
 MECHANISMS = ("gaussian", "laplace", "skellam")
@@ -65,8 +70,9 @@ def compute_policy_digest(policy: Policy) -> Digest:
 def read_policy(table: TableReader) -> Policy:
     """Take a whole policy out of `table` and check that its parts agree."""
     table.read_choice("format", (FORMAT,))
+    mode = table.read_choice("mode", ("plain", SECURE))
     policy = Policy(
-        mode=table.read_choice("mode", ("plain", "secure")),
+        mode=mode,
         seed=table.read_pattern("seed", "[0-9a-f]{64}", "32 bytes as 64 lower-case hex digits"),
         model=_read_part(table, "model", _read_model),
         data=_read_part(table, "data", lambda part: DataSpec(part.read_name("dataset"))),
@@ -85,6 +91,7 @@ def read_policy(table: TableReader) -> Policy:
         retention_rounds=table.read_integer("retention_rounds", 1, 1_000_000),
         compression=read_compression(table),
         cohort_bps=read_cohort(table),
+        masking=_read_part(table, "masking", read_masking) if mode == SECURE else NO_MASKING,
     )
     table.finish()
     verify_consistency(policy)
@@ -94,6 +101,8 @@ def read_policy(table: TableReader) -> Policy:
 def verify_consistency(policy: Policy) -> None:
     """Raise EncodingError, with the way out, if two values contradict each other."""
     update = policy.update
+    if policy.is_secure:
+        verify_masking(policy.masking, policy.min_survivors)
     least_clip = 4 * policy.model.parameters
     if not policy.min_survivors <= policy.min_agents <= policy.max_agents:
         raise EncodingError("policy: min_survivors <= min_agents <= max_agents must hold")
@@ -109,6 +118,22 @@ def verify_consistency(policy: Policy) -> None:
         )
     if update.clip > 1 << (update.shift + 8):
         raise EncodingError("policy: update.clip must be at most 256.0, that is 2^(shift + 8)")
+
+
+def verify_masking(masking: MaskingSpec, min_survivors: int) -> None:
+    """Raise EncodingError, with the way out, if the fewest survivors could not unmask their sum.
+
+    Each of them has one neighbour less than there are survivors.
+    """
+    if not masking.max_corrupt < masking.threshold < min_survivors:
+        raise EncodingError(
+            "policy: masking.max_corrupt < masking.threshold < min_survivors must hold"
+        )
+    if min_survivors - masking.max_corrupt < MIN_HONEST:
+        raise EncodingError(
+            f"policy: {MIN_HONEST} honest survivors must be left: raise min_survivors or lower "
+            "masking.max_corrupt"
+        )
 
 
 def read_rule(table: TableReader) -> RuleSpec:
@@ -162,6 +187,14 @@ def read_cohort(table: TableReader) -> Bps:
     if not table.has_key("cohort_bps"):
         return WHOLE_BPS
     return Bps(table.read_integer("cohort_bps", 1, WHOLE_BPS - 1))
+
+
+def read_masking(table: TableReader) -> MaskingSpec:
+    """Take the masking table, which a policy has in secure mode alone."""
+    return MaskingSpec(
+        threshold=table.read_integer("threshold", 1, MAX_AGENTS),
+        max_corrupt=table.read_integer("max_corrupt", 0, MAX_AGENTS),
+    )
 
 
 def read_local_layers(table: TableReader, layers: tuple[Layer, ...]) -> tuple[str, ...]:
@@ -268,6 +301,8 @@ def _build_document(policy: Policy) -> dict[str, CanonicalValue]:
     # Absent rather than whole: policies from before there was a choice keep their digests.
     if policy.cohort_bps != WHOLE_BPS:
         document["cohort_bps"] = policy.cohort_bps
+    if policy.masking != NO_MASKING:
+        document["masking"] = dict(vars(policy.masking))
     return document
 
 

@@ -1,8 +1,10 @@
 """The policy file that people write, in TOML or JSON.
 
-It has the document's keys with four comforts: `format` is left out; the layers of a shipped
+It has the document's keys with five comforts: `format` is left out; the layers of a shipped
 architecture and the count of parameters may be; `update.shift` may be, and is then the finest
-that fits; and fractions are quoted decimals (`training.learning_rate`, `training.momentum`,
+that fits; so may `mode`, which is then "secure", and `masking`, which then needs all of the fewest
+survivors but one and lets a third of them collude; and fractions are quoted decimals
+(`training.learning_rate`, `training.momentum`,
 `update.coordinate_bound`, `update.clip`, `privacy.clip`, `privacy.noise_multiplier` and
 `privacy.epsilon`, of which "0" switches noise off). Numbers like 0.03 without quotes are
 refused, since two machines need not read them alike.
@@ -21,11 +23,12 @@ from flchain.protocol.policy.document import (
     MAX_AGENTS,
     MAX_WEIGHT,
     MECHANISMS,
+    MIN_HONEST,
     NO_NOISE,
     read_policy,
 )
 from flchain.protocol.policy.reader import TableReader
-from flchain.protocol.policy.records import MICROS, NO_COMPRESSION, Policy
+from flchain.protocol.policy.records import MICROS, NO_COMPRESSION, SECURE, Policy
 
 _MAX_TEXT = 262_144
 
@@ -79,7 +82,9 @@ def _replace(table: dict[str, Any], key: str, value: object) -> None:
 
 def _build_document(table: dict[str, Any]) -> dict[str, Any]:
     """Return the canonical document that `table` stands for; unknown keys stay in it."""
-    document = {"format": FORMAT, **table}
+    document = {"format": FORMAT, "mode": SECURE, **table}
+    if document["mode"] == SECURE:
+        document.setdefault("masking", _choose_masking(table.get("min_survivors")))
     if isinstance(table.get("model"), dict):
         document["model"] = _build_model(table["model"])
     if isinstance(table.get("training"), dict):
@@ -95,6 +100,13 @@ def _build_document(table: dict[str, Any]) -> dict[str, Any]:
     if document.get("compression") == {"name": NO_COMPRESSION.name, "parameters": {}}:
         del document["compression"]
     return document
+
+
+def _choose_masking(min_survivors: object) -> dict[str, int]:
+    """Return the usual masking; a malformed number of survivors is left for `read_policy`."""
+    fewest = min_survivors if isinstance(min_survivors, int) else MAX_AGENTS
+    corrupt = max(0, min(fewest // 3, fewest - MIN_HONEST))
+    return {"threshold": max(1, fewest - 1), "max_corrupt": corrupt}
 
 
 def _build_model(table: dict[str, Any]) -> dict[str, Any]:

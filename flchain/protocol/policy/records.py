@@ -86,6 +86,8 @@ class RuleSpec:
         return dict(self.parameters)[name]
 
 
+SECURE = "secure"
+"""The mode in which updates are masked."""
 NO_COMPRESSION = RuleSpec("none")
 """Updates as plain integers: what a policy without a `compression` key means."""
 
@@ -128,12 +130,31 @@ class PrivacySpec:
 
 
 @dataclass(frozen=True)
+class MaskingSpec:
+    """How many shares restore a secret, and how many survivors may collude; 0 in plain mode.
+
+    Who releases shares has none of its own secrets, so that `threshold` + 1 agents must release.
+    Above 64 agents, where not everybody is everybody's neighbour, the shares that restore follow
+    from the number of agents.
+    """
+
+    threshold: int = 0
+    max_corrupt: int = 0
+
+
+NO_MASKING = MaskingSpec()
+
+
+@dataclass(frozen=True)
 class TaskScalars:
     """Numbers that the contract needs too; the Task struct holds the same ones."""
 
     max_agents: int
     min_agents: int
     min_survivors: int
+    threshold: int
+    """Fewest who must release shares."""
+    max_corrupt: int
     w_max: int
     coordinate_bound: int
     max_share_bps: Bps
@@ -167,6 +188,12 @@ class Policy:
     compression: RuleSpec = NO_COMPRESSION
     cohort_bps: Bps = WHOLE_BPS
     """Chance of each agent to be in a round's cohort; who is not counts for nothing."""
+    masking: MaskingSpec = NO_MASKING
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether updates are masked, so that nobody sees more than their sum."""
+        return self.mode == SECURE
 
 
 def get_task_scalars(policy: Policy) -> TaskScalars:
@@ -175,6 +202,8 @@ def get_task_scalars(policy: Policy) -> TaskScalars:
         max_agents=policy.max_agents,
         min_agents=policy.min_agents,
         min_survivors=policy.min_survivors,
+        threshold=policy.masking.threshold + policy.is_secure,
+        max_corrupt=policy.masking.max_corrupt,
         w_max=policy.update.w_max,
         coordinate_bound=policy.update.coordinate_bound,
         max_share_bps=policy.max_share_bps,

@@ -89,12 +89,12 @@ def _explain_sum(dispute: Dispute, digest: Digest) -> str:
         return f"the voted one ({digest.hex()}) can't be read"
     counted = dispute.result.counted
     key = dispute.evidence.get_round_key(dispute.past.opened.round)
-    # What a robust rule gives is no sum that could be taken apart.
+    # What a robust rule gives, or masks hide, is no sum that could be taken apart.
     updates = (
         read_updates(
             dispute.terms, dispute.archive, key, compute_survivors(dispute.past), counted.weights
         )
-        if is_sum(dispute.terms.policy)
+        if is_sum(dispute.terms.policy) and not dispute.terms.policy.is_secure
         else ()
     )
     return explain_sum(counted, vector, list(updates))

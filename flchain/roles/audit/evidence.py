@@ -13,11 +13,19 @@ from flchain.protocol.digests import (
     survivor_root,
 )
 from flchain.protocol.errors import ConfigError
-from flchain.protocol.events import ProposalSubmitted, ProposalVoided, RewardClaimed, TaskCreated
+from flchain.protocol.events import (
+    ProposalSubmitted,
+    ProposalVoided,
+    RecordPosted,
+    RewardClaimed,
+    TaskCreated,
+)
 from flchain.protocol.records import Content, Task
 from flchain.protocol.types import Address, Digest, RoundId, TaskId
 from flchain.roles.execution import LedgerIds, compute_survivors
 from flchain.roles.history import RoundPast, TaskPast, apply_event
+from flchain.roles.masked.blobs import Origin
+from flchain.roles.masked.past import chain_events
 
 
 @dataclass(frozen=True)
@@ -28,6 +36,7 @@ class Evidence:
     chain_id: int
     round_manager: Address
     distributor: Address
+    masked_rounds: Address
     events: tuple[LoggedEvent, ...]
     task: Task
     past: TaskPast
@@ -40,6 +49,10 @@ class Evidence:
     def get_round_key(self, number: RoundId) -> Digest:
         """Return the domain value of a round."""
         return round_key(self.chain_id, self.round_manager, self.task_id, number)
+
+    def get_origin(self, number: RoundId) -> Origin:
+        """Return where messages and proofs of a masked round count."""
+        return Origin(self.chain_id, self.masked_rounds, self.get_round_key(number))
 
     def find_round(self, block: int) -> RoundId | None:
         """Return the newest round that had opened by a block."""
@@ -70,12 +83,31 @@ class Evidence:
     def compute_content_id(self, past: RoundPast, content: Content) -> Digest:
         """Return the content id of a result of a round."""
         key = self.get_round_key(past.opened.round)
-        chained = empty_chain(key)
+        chained, count = self._chain_submissions(past)
+        indices = [submission.index for submission in compute_survivors(past)]
+        root = survivor_root(key, chained, indices, count)
+        return content_id(key, root, content, self.task.policy_digest, past.opened.parent_version)
+
+    def _chain_submissions(self, past: RoundPast) -> tuple[int, int]:
+        """Return the commitment to a round's submissions and how many numbers they have."""
+        number = past.opened.round
+        if past.masked is not None:
+            return self._chain_records(number), self._count_places(number)
+        chained = empty_chain(self.get_round_key(number))
         for item in past.submissions:
             chained = chain_submission(chained, item.agent, item.digest, item.weight)
-        indices = [submission.index for submission in compute_survivors(past)]
-        root = survivor_root(key, chained, indices, len(past.submissions))
-        return content_id(key, root, content, self.task.policy_digest, past.opened.parent_version)
+        return chained, len(past.submissions)
+
+    def _chain_records(self, number: RoundId) -> int:
+        """Return the commitment to the records of UNMASK, which covers all those before."""
+        events = (each.event for each in self.events if getattr(each.event, "round", 0) == number)
+        return chain_events(self.get_round_key(number), events)
+
+    def _count_places(self, number: RoundId) -> int:
+        """Return how many places there were when a round ended."""
+        events = (logged.event for logged in self.events)
+        joins = (e for e in events if isinstance(e, RecordPosted) and e.round <= number)
+        return 1 + max((event.place for event in joins), default=-1)
 
 
 def gather_evidence(ledger: Ledger, task_id: TaskId, events: Sequence[LoggedEvent]) -> Evidence:
@@ -95,6 +127,7 @@ def gather_evidence(ledger: Ledger, task_id: TaskId, events: Sequence[LoggedEven
         chain_id=ledger.chain_id,
         round_manager=ledger.addresses.round_manager,
         distributor=ledger.addresses.reward_distributor,
+        masked_rounds=ledger.addresses.masked_rounds,
         events=own,
         task=created[0].task,
         past=past,

@@ -8,7 +8,7 @@ from flchain.learning.parameters import State
 from flchain.protocol.contribution import SignedScores
 from flchain.protocol.errors import AdapterError, EncodingError, ProofError
 from flchain.protocol.events import ProposalSubmitted, UpdateSubmitted
-from flchain.protocol.types import Digest, Outcome, RoundId, Version
+from flchain.protocol.types import Address, Digest, Outcome, RoundId, Version
 from flchain.roles.archive import Archive
 from flchain.roles.assembly import fetch_state
 from flchain.roles.audit.claims import audit_claims
@@ -24,6 +24,13 @@ from flchain.roles.execution import (
     fetch_update,
 )
 from flchain.roles.history import RoundPast
+from flchain.roles.masked.blobs import Messages
+from flchain.roles.masked.inputs import (
+    UnlistedReleases,
+    build_masked_inputs,
+    read_listed_releases,
+)
+from flchain.roles.masked.unmasking import read_vector
 from flchain.roles.scores import is_scored, read_recorded_scores
 from flchain.roles.terms import Terms, seal_initial_state
 from flchain.storage.errors import ContentCorrupt, ContentUnavailable
@@ -93,8 +100,8 @@ class Reexecution:
     ) -> RoundResult | None:
         """Return the round's true result; None, with the reason recorded, if there is none.
 
-        Where contributions are scored, it follows from the scores that `proposal` recorded, by
-        default the last one.
+        Where contributions are scored, or updates masked, it follows from the scores or releases
+        that `proposal` recorded, by default the last one.
         """
         parent = self._get_parent(past)
         if parent is None or not self._check_updates(past):
@@ -109,8 +116,30 @@ class Reexecution:
             attesters=compute_attesters(past),
             scores=self._read_scores(past, proposal or past.final_proposal),
             validators=past.opened.validators,
+            masked=build_masked_inputs(
+                self.evidence.get_origin(number),
+                self.evidence.past.holders,
+                past,
+                self._read_releases(past, proposal or past.final_proposal),
+            ),
         )
-        return execute_round(self.terms, inputs, self.archive, self.evidence.ids)
+        try:
+            return execute_round(self.terms, inputs, self.archive, self.evidence.ids)
+        except (AdapterError, EncodingError, ProofError) as error:
+            if inputs.masked is None:
+                raise
+            report = self.findings.failed if proposal is None else self.findings.noted
+            report("masked sum", f"it can't be unmasked here: {error}", number)
+            return None
+
+    def _read_releases(
+        self, past: RoundPast, proposal: ProposalSubmitted
+    ) -> dict[Address, Digest] | None:
+        """Return the releases that a proposal counts; all that were posted if it lists none."""
+        try:
+            return read_listed_releases(self.archive, self.evidence.past.holders, past, proposal)
+        except (ContentUnavailable, ContentCorrupt, UnlistedReleases):
+            return None
 
     def _read_scores(
         self, past: RoundPast, proposal: ProposalSubmitted
@@ -149,18 +178,17 @@ class Reexecution:
         if None in verdicts:
             return False
         left_out = len(past.submissions) - len(survivors)
-        text = f"{sum(map(bool, verdicts))} of {len(survivors)} count"
+        unit = "masked vectors add up" if past.masked else "count"
+        text = f"{sum(map(bool, verdicts))} of {len(survivors)} {unit}"
         text += f", {left_out} left out for missing" if left_out else ""
         self.findings.passed("updates", f"{text}; fetched by CID, every block hashed", number)
         return True
 
     def _check_update(self, number: RoundId, item: UpdateSubmitted) -> bool | None:
         """Return whether an update counts; None if it can't be had."""
-        subject, key = f"update {item.index} of {item.agent}", self.evidence.get_round_key(number)
+        subject = f"update {item.index} of {item.agent}"
         try:
-            data = fetch_update(self.terms, key, item, self.archive)
-            policy, agent, weight = self.terms.policy, item.agent, item.weight
-            verify_update(data, policy, round_key=key, agent=agent, weight=weight)
+            self._read_update(number, item)
         except (ContentUnavailable, ContentCorrupt) as error:
             self.findings.failed(subject, f"manifest {item.digest.hex()}: {error}", number)
             return None
@@ -168,6 +196,16 @@ class Reexecution:
             self.findings.noted(subject, f"counts for nothing: {error}", number)
             return False
         return True
+
+    def _read_update(self, number: RoundId, item: UpdateSubmitted) -> None:
+        """Fetch and check one update. Raises what is wrong with it."""
+        if self.terms.policy.is_secure:
+            messages = Messages(self.terms, self.archive, self.evidence.get_origin(number))
+            read_vector(messages, item)
+            return
+        key, agent = self.evidence.get_round_key(number), item.agent
+        data = fetch_update(self.terms, key, item, self.archive)
+        verify_update(data, self.terms.policy, round_key=key, agent=agent, weight=item.weight)
 
     def _compare(self, past: RoundPast, result: RoundResult) -> bool:
         """Compare the accepted proposal with the true result; return whether it is right."""
@@ -177,8 +215,10 @@ class Reexecution:
             self.findings.failed("proposal id", "it does not bind this content", number)
         self._compare_version(past, proposal)
         if result.content == proposal.content:
-            weight = result.counted.total_weight
-            self.findings.passed("result", f"sum of weight {weight}, state and rewards", number)
+            counted = result.counted
+            masks = "masks off, the commitments open: " if past.masked else ""
+            text = f"{masks}sum of weight {counted.total_weight}, state and rewards"
+            self.findings.passed("result", counted.fault or text, number)
             return True
         dispute = Dispute(self.terms, self.archive, self.evidence, past, result, proposal.content)
         for subject, detail in explain_content(dispute, self._read_version):
@@ -206,7 +246,8 @@ class Reexecution:
         number = past.opened.round
         for proposal in self.evidence.get_slashed(number):
             subject = f"slashed bond of {proposal.proposer}"
-            own = self._execute(past, proposal) if is_scored(self.terms) else result
+            has_choices = is_scored(self.terms) or past.masked is not None
+            own = self._execute(past, proposal) if has_choices else result
             if own is not None and proposal.content == own.content:
                 text = f"its proposal of attempt {proposal.attempt} was right"
                 self.findings.failed(subject, text, number)

@@ -16,7 +16,8 @@ from flchain.chain.proofs.accounts import (
     read_slots,
 )
 from flchain.chain.proofs.code import list_constants, verify_code
-from flchain.chain.proofs.storage import Remembered, Slot, Slots, compute_storage
+from flchain.chain.proofs.slots import Slot, Slots
+from flchain.chain.proofs.storage import Remembered, compute_storage
 from flchain.chain.proofs.tries import compute_storage_root
 from flchain.chain.rpc import Rpc, RpcError
 from flchain.protocol.errors import EncodingError, ProofError

@@ -1,7 +1,7 @@
 # Literals stand for NewTypes here.
 # mypy: disable-error-code="arg-type"
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -114,7 +114,10 @@ def test_create_task__round_longer_than_unbonding__is_refused(stage):
 def test_preset__its_own_tasks__are_sound(preset):
     config = build_config(preset.network, ADDRESSES["governance"])
     schedule = {name: getattr(preset.schedule, name) for name in preset.schedule.__slots__}
+    windows = asdict(schedule.pop("masking"))
     verify_task(config, replace(TASK, **schedule))
+    secure = {"mode": Mode.SECURE, "threshold": 3, "min_agents": 4, "min_survivors": 4}
+    verify_task(config, replace(TASK, **schedule, **windows, **secure))
     assert preset.schedule.proposal_bond <= preset.network.proposer_stake
 
 

@@ -28,7 +28,13 @@ from flchain.roles.upkeep import is_over
 from flchain.storage.memory import make_memory_store
 
 NOBODY = None
-NUMBERS = {"seed": f"{7:064x}", "min_agents": 2, "min_survivors": 2, "max_share_bps": 10_000}
+NUMBERS = {
+    "mode": "plain",
+    "seed": f"{7:064x}",
+    "min_agents": 2,
+    "min_survivors": 2,
+    "max_share_bps": 10_000,
+}
 
 
 @pytest.fixture

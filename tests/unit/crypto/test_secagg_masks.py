@@ -8,11 +8,18 @@ from flchain.crypto.secagg import masks
 from flchain.crypto.secagg.errors import MalformedMessage
 from flchain.crypto.secagg.masking import decode_words, encode_words, from_words, to_words
 from flchain.crypto.secagg.masks import Masks, apply_masks, expand_mask, sum_words
-from flchain.protocol.errors import EncodingError
+from flchain.protocol.errors import ConfigError, EncodingError
 from tests.unit.crypto.secagg_round import compute_excess, digest
 
 KEYS = [digest("mask", number)[:16] for number in range(5)]
-SIZES = [0, 1, 5, masks._BLOCK - 1, masks._BLOCK, masks._BLOCK + 1, 2 * masks._BLOCK + 3]
+BORDERS = (masks._HEAD, masks._BLOCK, masks._HEAD + masks._BLOCK)
+SIZES = [
+    0,
+    1,
+    5,
+    *(border + more for border in BORDERS for more in (-1, 0, 1)),
+    2 * masks._BLOCK + 3,
+]
 
 
 def expand_slowly(key, size):
@@ -39,13 +46,55 @@ def test_masks__added_and_subtracted__wrap_and_undo_each_other():
     vector = np.full(size, 2**32 - 1, "<u4")
     original = vector.copy()
     apply_masks(vector, Masks(tuple(KEYS[:3]), tuple(KEYS[3:])))
-    signs = [1, 1, 1, -1, -1]
-    expected = original.astype(np.int64)
-    for key, sign in zip(KEYS, signs, strict=True):
-        expected += sign * expand_slowly(key, size).astype(np.int64)
+    expected = original + sum_slowly(KEYS[:3], KEYS[3:], size)
     assert np.array_equal(vector, expected % 2**32)
     apply_masks(vector, Masks(tuple(KEYS[3:]), tuple(KEYS[:3])))
     assert np.array_equal(vector, original)
+
+
+def sum_slowly(added, subtracted, size):
+    expected = np.zeros(size, np.int64)
+    for keys, sign in ((added, 1), (subtracted, -1)):
+        for key in keys:
+            expected += sign * expand_slowly(key, size).astype(np.int64)
+    return expected % 2**32
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 7])
+@pytest.mark.parametrize("size", [0, 1, *BORDERS, 2 * masks._BLOCK + 3])
+def test_masks__by_any_number_of_threads__are_the_same(size, threads):
+    vector = np.zeros(size, "<u4")
+    apply_masks(vector, Masks(tuple(KEYS[:2]), tuple(KEYS[2:])), threads=threads)
+    assert np.array_equal(vector, sum_slowly(KEYS[:2], KEYS[2:], size))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_masks__more_than_are_open_at_a_time__are_all_applied(threads):
+    keys = [digest("many", number)[:16] for number in range(2 * masks._OPEN_STREAMS + 3)]
+    vector = np.zeros(20, "<u4")
+    apply_masks(vector, Masks(tuple(keys[:70]), tuple(keys[70:])), threads=threads)
+    assert np.array_equal(vector, sum_slowly(keys[:70], keys[70:], 20))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 7])
+def test_masks__by_threads_without_work__leave_the_vector(threads):
+    vector = np.arange(9, dtype="<u4")
+    apply_masks(vector, Masks(), threads=threads)
+    assert np.array_equal(vector, np.arange(9))
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_masks__without_a_thread__are_refused(threads):
+    with pytest.raises(ConfigError, match="at least one thread"):
+        apply_masks(np.zeros(4, "<u4"), Masks(), threads=threads)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_masks__one_key_of_another_length__leave_the_vector(threads):
+    vector = np.zeros(40, "<u4")
+    with pytest.raises(EncodingError, match="16 bytes"):
+        apply_masks(vector, Masks(tuple(KEYS), (bytes(15),)), threads=threads)
+    assert not vector.any()
 
 
 @pytest.mark.parametrize("block", [64, 4096])

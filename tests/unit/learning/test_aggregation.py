@@ -27,6 +27,13 @@ from flchain.protocol.policy import load_policy_file
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "aggregation.json").read_text())
 KEY = bytes.fromhex(VECTORS["round_key"])
+SECURE = {
+    "mode": "secure",
+    "max_agents": 8,
+    "min_agents": 4,
+    "min_survivors": 4,
+    "masking": {"threshold": 3, "max_corrupt": 1},
+}
 
 
 def load_vector_policy(**overrides):
@@ -156,7 +163,14 @@ def test_aggregate__huge_weight_on_chain__costs_nothing():
         ),
         ({"aggregator.name": "mode"}, "choose weighted-mean or one of bulyan, centred-clipping"),
         ({"aggregator.parameters": {"f": 1}}, "has no parameters"),
-        ({"mode": "secure"}, 'write "plain"'),
+        (
+            SECURE | {"aggregator": {"name": "median", "parameters": {"f": 1}}},
+            "median needs single updates.*choose weighted-mean, or mode plain",
+        ),
+        (
+            SECURE | {"rewards.contribution": "shapley"},
+            "shapley needs single updates.*leave rewards.contribution out",
+        ),
     ],
 )
 def test_rules__policy_this_version_cannot_run__names_the_way_out(overrides, error):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from flchain.learning.aggregators import (
     build_aggregator,
     build_rule,
     find_centre,
+    uses_scores,
 )
 from flchain.learning.parameters import QuantizedUpdate
 from flchain.learning.presets import load_preset
@@ -33,9 +35,12 @@ KEY = bytes(range(32))
 
 def make_policy(name="median", agents=9, **parameters):
     rule = build_rule(build_aggregator(name), 2, agents)
+    scored = {"rewards.contribution": "probe-accuracy"} if uses_scores(name) else {}
     return load_preset(
         "digits",
         {
+            "mode": "plain",
+            **scored,
             "model": {"architecture": "own", "layers": [{"name": "w", "shape": [2, 2]}]},
             "min_agents": agents,
             "min_survivors": agents,
@@ -81,6 +86,7 @@ def test_policy__rule_that_cannot_be_kept__names_the_way_out(name, parameters, e
         ("nnn/krum", "has 'nnn' before the rule; choose of bucketing, crowds"),
         ("nnm/nnm/krum", "has a stage twice"),
         ("median/krum", "has 'median' before the rule"),
+        ("nnm/scores/krum", "scores is a stage for the beginning"),
         ("", "ends in ''"),
     ],
 )
@@ -190,3 +196,42 @@ def test_centre__vector__is_the_same_to_the_byte(vector):
     centre = find_centre(rule, rows, vector["parameters"])
     digest = hashlib.sha256(centre.values.astype("<i8").tobytes()).hexdigest()
     assert (centre.divisor, digest) == (vector["divisor"], vector["sha256"])
+
+
+SCORED = {"f": 0, "min_clients": 2, "score_bps": 5_000, "agents": 3}
+
+
+def aggregate_scored(scores, values=(10, 30, 1000), **changes):
+    policy = make_policy("scores/mean", **{**SCORED, **changes})
+    submissions = [submit(policy, i, [value] * 4) for i, value in enumerate(values)]
+    aggregate = aggregate_updates(submissions, policy, KEY, scores)
+    return aggregate.sections["delta"][0] / aggregate.total_weight, aggregate.weights
+
+
+def test_scores__one_below_its_share_of_the_median__is_left_out_of_the_model_alone():
+    assert aggregate_scored((9_000, 8_000, 3_999)) == (20, (1, 1, 1))
+    assert aggregate_scored((9_000, 8_000, 4_000))[0] == pytest.approx(1040 / 3)
+
+
+def test_scores__fewer_than_min_clients_pass__the_best_others_stay():
+    assert aggregate_scored((9_000, 8_000, 10), min_clients=3)[0] == pytest.approx(1040 / 3)
+
+
+def test_scores__missing__the_model_stays_and_everybody_is_paid_by_weight():
+    assert aggregate_scored(None) == (0, (1, 1, 1))
+
+
+def test_scores__of_an_invalid_update__decide_nothing():
+    policy = make_policy("scores/mean", **SCORED)
+    submissions = [submit(policy, i, [v] * 4) for i, v in enumerate((10, 30, 1000))]
+    broken = Submission("0x" + "ff" * 20, 1, bytes)
+    aggregate = aggregate_updates([broken, *submissions], policy, KEY, (10_000, 9_000, 8_000, 10))
+    assert aggregate.weights == (0, 1, 1, 1)
+    assert aggregate.sections["delta"][0] == 3 * 20
+
+
+def test_policy__scores_that_nobody_signs__names_the_way_out():
+    policy = make_policy("scores/median")
+    rewards = replace(policy.rewards, contribution="participation")
+    with pytest.raises(ConfigError, match=r"add rewards.contribution, one of cosine"):
+        check_rules(replace(policy, rewards=rewards))

@@ -26,6 +26,7 @@ from flchain.learning.privacy import (
     compute_loss,
     compute_tight_epsilon,
     compute_update_noise,
+    count_contributors,
     count_private_rounds,
     count_rounds,
     explain_privacy,
@@ -39,6 +40,13 @@ from flchain.protocol.policy import PrivacySpec
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "privacy.json").read_text())
 DELTA = VECTORS["delta"]
 OWN = {"architecture": "own", "layers": [{"name": "w", "shape": [40]}]}
+SECURE = {
+    "mode": "secure",
+    "min_agents": 12,
+    "min_survivors": 12,
+    "masking": {"threshold": 8, "max_corrupt": 3},
+}
+RANDOM_K = {"name": "random-k", "parameters": {"bits": 32, "error_feedback": 1, "ratio": 4}}
 NOISE = {
     "mechanism": "gaussian",
     "epsilon": "30",
@@ -49,7 +57,9 @@ NOISE = {
 
 
 def make_policy(overrides=None, **changes):
-    return load_preset("digits", {"model": OWN, "privacy": NOISE | changes, **(overrides or {})})
+    return load_preset(
+        "digits", {"mode": "plain", "model": OWN, "privacy": NOISE | changes, **(overrides or {})}
+    )
 
 
 def build_curve(case):
@@ -206,10 +216,16 @@ def test_privatise__not_finite__is_refused(mechanism, value):
         ({}, {"update.clip": "0.6"}, "update.clip would shorten"),
         (
             {"mechanism": "laplace", "noise_multiplier": "0.1"},
-            {"mode": "secure"},
+            SECURE,
             "does not add up under masks",
         ),
-        ({"mechanism": "skellam"}, {"mode": "secure"}, "w_max = 1"),
+        ({"mechanism": "gaussian"}, SECURE | {"update.w_max": 1}, "choose skellam"),
+        ({"mechanism": "skellam"}, SECURE, "w_max = 1"),
+        (
+            {"mechanism": "skellam"},
+            SECURE | {"update.w_max": 1, "compression": RANDOM_K},
+            "leave compression out",
+        ),
     ],
 )
 def test_rules__noise_that_does_not_fit__is_a_config_error(changes, overrides, error):
@@ -227,12 +243,57 @@ def test_release__plain_mode__two_updates_differ_by_twice_the_clip():
     assert compute_loss(laplace).pure == pytest.approx(8)
 
 
-def test_release__masked_sum__adds_everybodys_noise_and_hides_one_update():
-    policy = make_policy({"mode": "secure", "update.w_max": 1}, mechanism="skellam")
-    release = build_release(policy, 1, contributors=9)
+def make_masked(**overrides):
+    return make_policy(SECURE | {"update.w_max": 1} | overrides, mechanism="skellam")
+
+
+def test_release__masked_sum__adds_honest_noise_and_hides_one_update():
+    policy = make_masked()
+    release = build_release(policy, 1)
+    assert count_contributors(policy) == 12 - 3
     assert release.l2 == policy.privacy.clip
     assert release.noise == pytest.approx(3 * policy.privacy.clip / 2)
     assert release.l1 <= math.sqrt(40) * release.l2
+
+
+def test_release__more_corrupt_survivors__cost_more():
+    policies = [make_masked(masking={"threshold": 10, "max_corrupt": n}) for n in (0, 3, 9)]
+    assert [count_contributors(policy) for policy in policies] == [12, 9, 3]
+    losses = [compute_loss(build_release(policy, 1)) for policy in policies]
+    spent = [compute_epsilon(loss, DELTA, 1) for loss in losses]
+    assert spent == sorted(set(spent))
+    rounds = [count_private_rounds(policy, 1) for policy in policies]
+    assert rounds[0] > rounds[-1] > 0
+
+
+def test_release__plain_mode__counts_on_its_own_agent_alone():
+    assert count_contributors(make_policy()) == 1
+
+
+def test_privatise__masked__cuts_nothing_after_the_noise():
+    # Noise as large as the policy allows: plain mode shortens the vector, a masked one stays.
+    overrides = {"update.coordinate_bound": "0.5", "update.clip": "0.72"}
+    changes = {"mechanism": "skellam", "clip": "0.5", "noise_multiplier": "0.16"}
+    update = FloatUpdate({"delta": np.full(40, 9, np.float32)}, 7)
+    plain, masked = (
+        make_policy(overrides | mode, **changes)
+        for mode in ({"update.w_max": 1}, SECURE | {"update.w_max": 1})
+    )
+    cut, whole = (
+        [
+            privatise_update(
+                update, policy, np.random.default_rng(1), np.random.default_rng(n)
+            ).sections["delta"]
+            for n in range(60)
+        ]
+        for policy in (plain, masked)
+    )
+    norms = [np.linalg.norm(each.astype(float)) for each in whole]
+    assert any(norm > masked.update.clip for norm in norms)
+    assert all(np.linalg.norm(each.astype(float)) <= plain.update.clip for each in cut)
+    for norm, one, other in zip(norms, whole, cut, strict=True):
+        assert np.array_equal(one, other) == (norm <= masked.update.clip)
+        assert one.dtype == np.int32
 
 
 def test_release__no_noise__has_nothing_to_account_for():
@@ -247,6 +308,11 @@ def test_explain__off_and_on__says_which():
     text = explain_privacy(make_policy(), 1, 2)
     assert "each agent's whole update" in text
     assert "of 30 at delta 1/100000 after 2 rounds" in text
+    assert "sample counts are public" in text
+    text = explain_privacy(make_masked(), 1, 2)
+    assert "an agent's part of the sum" in text
+    assert "given the noise of 9 honest survivors" in text
+    assert "sample counts" not in text
 
 
 def test_rounds__policy__follow_from_its_budget():

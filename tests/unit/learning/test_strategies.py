@@ -1,5 +1,6 @@
 """Each strategy's rule beside a plain float version of its paper, and end to end."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -298,3 +299,25 @@ def test_cohort__one_half__changes_by_round_and_enforced():
     data = encode_update(update, policy, round_key=bytes([1] * 32), agent=left_out)
     with pytest.raises(EncodingError, match="not in the round's cohort"):
         verify_update(data, policy, round_key=bytes([1] * 32), agent=left_out, weight=1)
+
+
+def test_worker_momentum__rounds_of_one_client__follow_the_formula():
+    policy = make_policy("worker-momentum", beta_micros=750_000)
+    strategy, plain = get_strategy(policy), get_strategy(make_policy("fedavg"))
+    delta = plain.train(make_task(policy)).sections["delta"]
+    memory: Mapping[str, np.ndarray] = {}
+    momentum = delta
+    for _ in range(3):
+        update = strategy.train(make_task(policy, memory=memory))
+        assert np.allclose(update.sections["delta"], momentum, atol=1e-6)
+        published = quantise_update(update, policy, np.random.default_rng(1))
+        memory = strategy.keep(memory, published, policy)
+        unit = np.float32(2.0**-policy.update.shift)
+        momentum = 0.75 * published.sections["delta"] * unit + 0.25 * delta
+
+
+def test_worker_momentum__first_round__is_fedavg():
+    policy = make_policy("worker-momentum")
+    first = get_strategy(policy).train(make_task(policy)).sections["delta"]
+    plain = get_strategy(make_policy("fedavg")).train(make_task(policy)).sections["delta"]
+    assert np.array_equal(first, plain)

@@ -73,10 +73,10 @@ def test_policy__valid_vector__decodes_and_encodes_to_the_same_bytes(vector):
 
 @pytest.mark.parametrize("vector", VECTORS["invalid"], ids=lambda v: v["description"])
 def test_policy__invalid_vector__is_refused_by_key(vector):
-    old, new = vector["replace"]
-    assert DOCUMENT.count(old) == 1
+    (old, new), document = vector["replace"], VECTORS["valid"][vector.get("of", 0)]["document"]
+    assert document.count(old) == 1
     with pytest.raises(EncodingError) as caught:
-        decode_policy(DOCUMENT.replace(old, new).encode())
+        decode_policy(document.replace(old, new).encode())
     message = str(caught.value)
     assert vector["error"] in message
     assert "\n" not in message
@@ -100,6 +100,14 @@ def test_task_scalars__any_policy__repeats_its_numbers():
     assert (scalars.max_agents, scalars.min_agents, scalars.min_survivors) == (64, 3, 2)
     assert (scalars.w_max, scalars.coordinate_bound) == (64, 2**18)
     assert (scalars.max_share_bps, scalars.round_reserve) == (3000, 10**21)
+
+
+def test_task_scalars__modes__have_masking_in_secure_mode_alone():
+    plain, secure = (decode_policy(each["document"].encode()) for each in VECTORS["valid"][:2])
+    assert not plain.is_secure
+    assert (get_task_scalars(plain).threshold, get_task_scalars(plain).max_corrupt) == (0, 0)
+    assert secure.is_secure
+    assert (get_task_scalars(secure).threshold, get_task_scalars(secure).max_corrupt) == (5, 2)
 
 
 def test_architectures__mnist_network__has_the_published_size():
