@@ -184,7 +184,7 @@ abstract contract RelayedRecords is MaskedRecords {
 
     /* INTERNAL VIEW */
 
-    /// @dev A relayed record is sound if it is its agent's, who may make it.
+    /// @dev Whether a relayed record is its agent's; whether the agent may make it is another question.
     function _isOwn(
         MaskedPage storage page,
         uint64 taskId,
