@@ -26,12 +26,15 @@ from flchain.roles.assembly import assemble_round, publish_result
 from flchain.roles.context import Context
 from flchain.roles.duties import get_free_stake, may_propose
 from flchain.roles.execution import RoundResult
+from flchain.roles.masked.inputs import gather_releases, name_releases
 from flchain.roles.masked.relaying import Relaying
 from flchain.roles.masked.tending import Tending
 from flchain.roles.observation import Observation, is_overtaken
 from flchain.roles.retention import release_old
 from flchain.roles.terms import Terms
 
+WAIT_FOR_RELEASES = 0.5
+"""Part of the first proposer's window to wait for the bytes of releases."""
 _NONE = Seconds(0)
 _NO_ROUND = RoundId(0)
 _NOW = Timestamp(0)
@@ -163,6 +166,8 @@ class Upkeep:
             return False
         if not may_propose(self.context, seen) or not self._can_bond(seen):
             return False
+        if self._awaits_releases(seen):
+            return False
         try:
             result = assemble_round(self.context, self.terms, seen.past, seen.live)
         except TooFewShares as error:
@@ -170,6 +175,14 @@ class Upkeep:
         self.propose_result(seen, result)
         release_old(self.context, self.terms, seen)
         return True
+
+    def _awaits_releases(self, seen: Observation) -> bool:
+        """Return whether bytes of releases may still come: they are stored after their records."""
+        window = WAIT_FOR_RELEASES * self.terms.task.propose_window
+        if seen.live.masked is None or seen.now >= seen.round.attest_close + window:
+            return False
+        held = gather_releases(self.context, self.terms, seen.past, seen.live)
+        return len(held) < len(name_releases(seen.live, seen.past.holders))
 
     def _put_off(self, seen: Observation, reason: str) -> bool:
         """Leave proposing to who holds more releases; look again later, for they may come."""

@@ -200,10 +200,11 @@ def play_voided_round(fed):
 def play_late_round(fed):
     """Let a forged submission be found when it is too late for the agent's own."""
     fed.open()
-    call = None
-    for phase in RECORDED[:3]:
-        call = fed.relay(forged=(7,) if phase == Phase.SUBMIT else ())
-        fed.close_relayed(is_attested=phase != Phase.SUBMIT)
+    for _ in (Phase.JOIN, Phase.SHARES):
+        fed.relay()
+        fed.close_relayed()
+    call = fed.relay(forged=(7,))
+    fed.close_relayed(is_attested=False)
     fed.void(call, 7, "voidRecord: submit, in attest")
     fed.chain.wait(WINDOW)
     fed.settle("settle: masked, aborted")

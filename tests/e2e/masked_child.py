@@ -26,14 +26,15 @@ from flchain.roles.terms import load_terms
 from flchain.storage.disk import DiskStore
 from tests.e2e import federation
 
-BEFORE, AFTER = "before", "after"
+BEFORE, BETWEEN, AFTER = "before", "between", "after"
 
 
 @dataclass(frozen=True)
 class Halt:
     """Where an agent stops: before or after what it does in a phase.
 
-    For a record, before means that journal and store have it and the chain does not.
+    For a record, before means that the journal has it and the chain does not, between that the
+    chain has it and the agent does not know yet.
     """
 
     number: RoundId
@@ -65,7 +66,7 @@ def halt_here(options: AgentOptions) -> None:
 
 
 class HaltingLedger:
-    """A ledger on which a process stops before or after one of its records."""
+    """A ledger on which a process stops right before or after one of its records."""
 
     def __init__(self, ledger: EthereumLedger, options: AgentOptions) -> None:
         self._ledger = ledger
@@ -77,7 +78,7 @@ class HaltingLedger:
     def send(self, call: Call, signer: Signer) -> Receipt:
         self._stop(call, BEFORE)
         receipt = self._ledger.send(call, signer)
-        self._stop(call, AFTER)
+        self._stop(call, BETWEEN)
         return receipt
 
     def _stop(self, call: Call, side: str) -> None:
@@ -89,20 +90,21 @@ class HaltingLedger:
 
 @dataclass
 class HaltingAgent(Agent):
-    """An agent that stops before or after it has looked at the shares it got in CHECK."""
+    """An agent that stops once it has done what a phase asks, or before it looks in CHECK."""
 
     options: AgentOptions | None = None
 
     def tick(self, seen: Observation) -> bool:
-        self._stop(seen, BEFORE)
+        is_check = seen.phase is Phase.CHECK and seen.now >= seen.masked.opens_at
+        if is_check:
+            self._stop(seen, BEFORE)
         acted = super().tick(seen)
-        self._stop(seen, AFTER)
+        if acted or is_check:
+            self._stop(seen, AFTER)
         return acted
 
     def _stop(self, seen: Observation, side: str) -> None:
-        is_open = seen.phase is Phase.CHECK and seen.now >= seen.masked.opens_at
-        here = Halt(seen.round.round, seen.phase, side)
-        if self.options and is_open and here == self.options.halt:
+        if self.options and Halt(seen.round.round, seen.phase, side) == self.options.halt:
             halt_here(self.options)
 
 

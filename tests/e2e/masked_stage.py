@@ -57,8 +57,6 @@ ENTITLING = {
     Phase.UNMASK: Phase.CHECK,
 }
 _LARGEST_MANIFEST = 1 << 16
-_SOME = Seconds(20)
-"""Part of a window that nobody uses."""
 
 
 def make_secure_policy(**overrides):
@@ -200,7 +198,7 @@ class MaskedStage:
             return 0
         if Phase.JOIN <= seen.phase <= Phase.UNMASK:
             return self._wait_masked(seen)
-        return _SOME if seen.phase is Phase.PROPOSE else 0
+        return 0
 
     def _wait_masked(self, seen: Observation) -> int:
         masked, phase = seen.masked, Phase(seen.phase)

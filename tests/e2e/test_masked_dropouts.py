@@ -9,11 +9,10 @@ from flchain.protocol.types import Outcome, Phase, RoundId
 from flchain.roles.audit import verify_task
 from flchain.roles.execution import fetch_rewards
 from tests.e2e.federation import make_site_federation, open_site
-from tests.e2e.masked_child import AFTER, BEFORE
+from tests.e2e.masked_child import AFTER, BEFORE, BETWEEN
 from tests.e2e.masked_stage import (
     AGENTS,
     PATIENT,
-    THRESHOLD,
     MaskedStage,
     Processes,
     Sums,
@@ -39,8 +38,8 @@ RETURNING = {
     2: (Phase.SHARES, BEFORE),
     3: (Phase.SHARES, AFTER),
     4: (Phase.SUBMIT, BEFORE),
-    5: (Phase.SUBMIT, AFTER),
-    6: (Phase.UNMASK, BEFORE),
+    5: (Phase.UNMASK, BEFORE),
+    6: (Phase.UNMASK, BETWEEN),
 }
 """Who is killed where in round 6 and started again at once."""
 SUBMIT_LOST = {0: (Phase.CHECK, BEFORE), 1: (Phase.CHECK, AFTER), 2: (Phase.SUBMIT, BEFORE)}
@@ -48,14 +47,12 @@ FAILED = {
     7: (dict.fromkeys(range(3), (Phase.JOIN, BEFORE)), Outcome.ABORTED_TOO_FEW),
     8: (dict.fromkeys(range(3), (Phase.SHARES, BEFORE)), Outcome.ABORTED_TOO_FEW),
     9: (SUBMIT_LOST, Outcome.ABORTED_TOO_FEW),
-    11: (dict.fromkeys(range(4), (Phase.UNMASK, BEFORE)), Outcome.ABORTED_UNMASK),
-    # As many releases as the threshold pass, but nobody has a share of its own secret to tell.
-    13: (dict.fromkeys(range(3), (Phase.UNMASK, BEFORE)), Outcome.ABORTED_NO_PROPOSAL),
+    11: (dict.fromkeys(range(3), (Phase.UNMASK, BEFORE)), Outcome.ABORTED_UNMASK),
 }
-"""By round: one more than may be lost, or two, and how the round ends."""
-WHOLE = (10, 12, 14)
+"""By round: one more than may be lost, and how the round ends."""
+WHOLE = (10, 12)
 """Rounds after a failed one, which nobody leaves."""
-LAST = 14
+LAST = 12
 FINAL = [*LOST, BACK, *WHOLE]
 HALTS = {**LOST, BACK: RETURNING, **{number: lost for number, (lost, _) in FAILED.items()}}
 
@@ -153,9 +150,11 @@ def test_round__aborted_before_unmasking__nothing_is_released(played, number):
     assert list_round(played, number, "release") == []
 
 
-def test_round__too_few_releases__restore_nothing(played):
+def test_round__too_few_releases__nobody_killed_before_has_told_anything(played):
     masked = get_sums(played, 11).past.masked
-    assert len(masked.get_records(Phase.UNMASK)) == THRESHOLD - 1
+    assert len(masked.get_records(Phase.UNMASK)) == AGENTS - 3
+    # A release is stored only once its record stands on the chain.
+    assert len(list_round(played, 11, "release")) == AGENTS - 3
 
 
 @pytest.mark.parametrize("number", range(1, LAST + 1))

@@ -295,6 +295,7 @@ def attest_oddly(scene: Scene) -> Command:
     sender, call = cast("tuple[Address, calls.AttestRecords | calls.AttestRecordsBundle]", built)
     if rng.random() < 0.2:
         phase = rng.choice([Phase.JOIN, Phase.CHECK, Phase.ATTEST, masked.phase])
+        assert isinstance(call, calls.AttestRecords | calls.AttestRecordsBundle)
         call = replace(call, phase=phase, round=pick_round(scene, task_id))
     if isinstance(call, calls.AttestRecordsBundle) and rng.random() < 0.2:
         call = replace(call, attestations=call.attestations * rng.choice([0, 2, 33]))

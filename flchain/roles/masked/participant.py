@@ -296,10 +296,17 @@ class Participant:
     def _wipe(self, seen: Observation) -> None:
         """Forget all secrets once nothing more can be asked of them."""
         if self._wiped != seen.round.round:
+            self._serve_release(seen)
             self.vault.close(seen.round.round)
             self.vault.wipe(seen.round.round)
             self._posting.withdraw()
             self._wiped, self._reader = seen.round.round, None
+
+    def _serve_release(self, seen: Observation) -> None:
+        """Store a release whose record was the last thing that the agent did before a crash."""
+        kept = self.vault.get_record(seen.round.round, Phase.UNMASK)
+        if kept is not None and self._find_digest(seen, Phase.UNMASK) == kept.digest:
+            self._posting.serve_release(seen.round.round, kept)
 
     @cached_property
     def _posting(self) -> Posting:

@@ -27,6 +27,8 @@ from flchain.roles.observation import Observation, is_overtaken
 from flchain.roles.retention import name_round_pin
 from flchain.roles.terms import Terms
 
+_NO_ROUND = RoundId(0)
+
 
 class DroppedOut(ProofError):
     """The agent sends nothing more in a round; the message says why."""
@@ -42,6 +44,8 @@ class Posting:
     is_relayed: bool = False
     """Whether records are offered to relayers first. A first JOIN is always direct."""
     _offered: set[tuple[RoundId, Phase]] = field(default_factory=set)
+    _served: RoundId = _NO_ROUND
+    """The newest round whose release is in the store."""
 
     def verify_place(self, seen: Observation) -> bool:
         """Void a forged record in this agent's place, once; return whether that was sent.
@@ -59,16 +63,29 @@ class Posting:
 
     def post(self, seen: Observation, kept: KeptRecord) -> bool:
         """Do what this phase's record still needs; return whether something was done."""
-        if self._stands(seen, kept):
-            return False
         number, phase = seen.round.round, Phase(seen.phase)
+        if self._stands(seen, kept):
+            if phase is Phase.UNMASK:
+                self.serve_release(number, kept)
+            return False
         if self._waits(seen):
             return self._offer(seen, kept)
         self._void(seen)
         self._publish(seen, kept)
         call = PostRecord(self.context.task_id, number, phase, kept.anchor, kept.digest)
         self.context.send(call, number)
+        if phase is Phase.UNMASK:
+            self.serve_release(number, kept)
         return True
+
+    def serve_release(self, number: RoundId, kept: KeptRecord) -> None:
+        """Store the release that is on the chain, once.
+
+        Not before: the chain refuses it if the agent was shown other sets than everybody else.
+        """
+        if self._served != number:
+            publish_message(self.context, self.terms, number, Phase.UNMASK, kept.payload)
+            self._served = number
 
     def withdraw(self) -> None:
         """Forget all offers: no relayer can use one any more."""
@@ -124,8 +141,10 @@ class Posting:
                 raise
 
     def _publish(self, seen: Observation, kept: KeptRecord) -> None:
+        """Store what this phase's record stands for; a release follows its record."""
         number, phase = seen.round.round, Phase(seen.phase)
-        publish_message(self.context, self.terms, number, phase, kept.payload)
+        if phase is not Phase.UNMASK:
+            publish_message(self.context, self.terms, number, phase, kept.payload)
 
     def _is_own(self, seen: Observation) -> bool:
         """Return whether what a batch brought for this agent has its signature."""
