@@ -269,10 +269,16 @@ class Participant:
     def _build_roster(
         self, seen: Observation, joined: Mapping[Address, Digest], seed: Digest
     ) -> Roster:
-        found = self._reader.found if self._reader else {}
-        if self._account not in found:
-            raise DroppedOut("the store does not give back the message that this agent joined with")
-        keys = {agent: each.keys for agent, each in found.items()}
+        reader = self._reader or JoinReader(self._messages(seen))
+        if self._account in reader.refused:
+            raise DroppedOut("the message that this agent joined with is not valid")
+        if self._account not in reader.found:
+            raise AdapterError(
+                "the store does not give back the message that this agent joined with; start it, "
+                "or restore what it lost",
+                is_retryable=True,
+            )
+        keys = {agent: each.keys for agent, each in reader.found.items()}
         return build_round_roster(self.terms, self._origin(seen), joined, keys, seed)
 
     def _secrets(self, seen: Observation) -> tuple[Secret, Secrets]:

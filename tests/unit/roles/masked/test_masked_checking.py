@@ -111,6 +111,7 @@ def go_on_all_the_same(federation):
         missing = read(seen, joined)
         bound = part._origin(seen).bind(account)
         most = federation.terms.policy.update.w_max
+        part._reader.refused.pop(account, None)
         part._reader.found[account] = decode_join(good[0], most, bound)
         return missing
 
@@ -137,12 +138,12 @@ def test_join__bad_message__is_left_out_and_the_round_goes_on(change):
     assert not [call for _, call in sent if isinstance(call, Complain)]
 
 
-def test_join__own_message_is_gone__drops_out_before_it_shares():
+def test_join__own_message_is_malformed__drops_out_before_it_shares():
     federation = make_secure(4)
     notices = collect_notices(federation.agents[BAD])
     make_all_of(federation, "_join", lambda payload: payload[:-1])
     check_left_out(federation, *play(federation), last=Phase.JOIN)
-    assert "does not give back" in notices[-1].detail
+    assert "is not valid" in notices[-1].detail
 
 
 SHARINGS = {
