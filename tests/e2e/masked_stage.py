@@ -23,6 +23,8 @@ from flchain.roles.execution import compute_aggregate, compute_survivors
 from flchain.roles.history import RoundPast
 from flchain.roles.masked.inputs import read_listed_releases
 from flchain.roles.observation import Observation
+from flchain.storage.cid import cid_from_digest
+from flchain.storage.local import LocalStore
 from tests.e2e.federation import QUICK, Federation, Site, make_policy, make_secret
 from tests.e2e.masked_child import AgentOptions, Halt, run_agent
 
@@ -252,11 +254,11 @@ class Sums:
         return total
 
 
-def list_manifests(folder: Path) -> Iterator[Manifest]:
-    """Yield every manifest in a block folder, whoever put it there."""
-    for path in folder.glob("blocks/*/*.data"):
-        if path.stat().st_size <= _LARGEST_MANIFEST:
+def list_manifests(store: LocalStore) -> Iterator[Manifest]:
+    """Yield every manifest in a store, whoever put it there."""
+    for held in store.blocks.iterate():
+        if held.size <= _LARGEST_MANIFEST:
             try:
-                yield decode_manifest(path.read_bytes())
+                yield decode_manifest(store.blocks.get(cid_from_digest(held.digest)))
             except EncodingError:
                 continue

@@ -132,8 +132,7 @@ def list_round(played, number, kind):
     """Return the messages of a kind that anybody has published in a round."""
     federation = played[0]
     key = federation.agents[0].context.get_round_key(RoundId(number)).hex()
-    folder = federation.store._flat._folder
-    return [m for m in list_manifests(folder) if (m.round_key, m.kind) == (key, kind)]
+    return [m for m in list_manifests(federation.store) if (m.round_key, m.kind) == (key, kind)]
 
 
 @pytest.mark.parametrize("number", FAILED)
