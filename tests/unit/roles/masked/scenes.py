@@ -21,6 +21,7 @@ from flchain.roles.execution import HEADER_ALLOWANCE
 from flchain.roles.history import RoundPast
 from flchain.roles.masked.blobs import Messages
 from flchain.roles.observation import Observation
+from tests.e2e import forgeries
 from tests.e2e.federation import Federation, make_memory_federation, make_policy
 
 FIRST = RoundId(1)
@@ -196,3 +197,14 @@ def read_record(federation: Federation, past: RoundPast) -> dict:
     document = decode_canonical(archive.fetch(root, max_size=1 << 20), max_size=1 << 20)
     assert isinstance(document, dict)
     return document
+
+
+def forge_unlisted(context, terms, inputs, result):
+    """Leave out the first agent's release, and all that follows from it."""
+    releases = dict(sorted(inputs.masked.releases.items())[1:])
+    other = replace(inputs, masked=replace(inputs.masked, releases=releases))
+    counted = result.counted
+    paid = tuple(int(each.agent in releases) for each in inputs.survivors)
+    return forgeries.rebuild(
+        context, terms, other, replace(counted, weights=paid), next_state=result.next_state
+    )

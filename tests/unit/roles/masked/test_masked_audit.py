@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 
 from flchain.chain.spec import evidence
+from flchain.protocol.calls import CastVote, Settle
 from flchain.protocol.events import OffencePunished, VoteAudited
 from flchain.protocol.manifest import decode_manifest
-from flchain.protocol.types import Outcome, Phase, RoundId, Seconds
+from flchain.protocol.records import Vote
+from flchain.protocol.types import Outcome, Phase, Reason, RoundId, Seconds, Verdict
 from flchain.roles import tags
 from flchain.roles.assembly import build_inputs
 from flchain.roles.audit import Status, verify_task
@@ -16,7 +18,14 @@ from flchain.storage.cid import cid_from_digest, decode_cid
 from tests.e2e import forgeries
 from tests.e2e.federation import Behaviour, LazyValidator
 from tests.unit.roles.drawn import DRAWN, VALIDATORS
-from tests.unit.roles.masked.scenes import FIRST, flip_block, look, make_secure
+from tests.unit.roles.masked.scenes import (
+    FIRST,
+    flip_block,
+    forge_unlisted,
+    look,
+    make_secure,
+    read_record,
+)
 
 ALL = (0, 1, 2)
 
@@ -114,6 +123,23 @@ def test_audit__message_behind_the_sum_is_gone__says_so(phase, alter):
 
 PATIENT = replace(DRAWN, network=replace(DRAWN.network, unbonding_period=Seconds(2_000)))
 """Stakes stay long enough for the longer rounds of secure mode."""
+
+
+def test_audit__right_proposal_with_a_list_of_its_own_was_slashed__is_found():
+    federation = make_secure(4, behaviour=Behaviour(forge={FIRST: forge_unlisted}))
+    seen = federation.run_roles(federation.roles, lambda seen: seen.phase is Phase.VOTE)
+    proposal = seen.live.final_proposal
+    vote = Vote(proposal.proposal_id, Verdict.WRONG, Reason.WRONG_MODEL, bytes([9]) * 32)
+    for validator in federation.validators:
+        call = CastVote(federation.task_id, FIRST, vote)
+        federation.ledger.send(call, validator.context.signer)
+    federation.ledger.send(Settle(federation.task_id), federation.sponsor)
+    seen = federation.run(1)
+    assert seen.live.outcome is Outcome.FINALIZED
+    assert len(read_record(federation, seen.live)["releases"]) == 4
+    found = describe(audit(federation))
+    assert found.keys() == {(FIRST, f"slashed bond of {proposal.proposer}")}
+    assert "was right" in found[FIRST, f"slashed bond of {proposal.proposer}"]
 
 
 def make_drawn_secure(**options):

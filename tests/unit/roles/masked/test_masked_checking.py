@@ -365,19 +365,19 @@ def test_keys__of_the_round_before__are_left_out():
     part = agent._participant
     federation.run(1, claims=False)
     old = agent.context.get_origin(FIRST).bind(agent.context.signer.address)
+    # What the account drew first of all.
+    old_secrets = derive_secrets(make_entropy(old.agent)(32), old)
 
     def join_again(seen):
         secret = part.vault.begin(seen.round.round, 1)
         bound = part._origin(seen).bind(old.agent)
-        # What the account drew first of all, as `make_entropy` repeats it.
-        secrets = derive_secrets(first_seed, old)
-        keys = prove_keys(secrets, bound, derive_randomness(secret.seed, bound, "keys"))
+        keys = prove_keys(old_secrets, bound, derive_randomness(secret.seed, bound, "keys"))
         commitment, _ = agents.commit_weight(1, 2, bound, secret.seed)
         weight = agents.encode_weight(commitment, bound)
         return agents.join_messages(agents.encode_keys(keys, bound), weight)
 
-    first_seed = make_entropy(old.agent)(32)
     part._join = join_again
+    part._secrets = lambda seen: (part.vault.begin(seen.round.round, 1), old_secrets)
     seen = federation.run(2)
     past = seen.past.rounds[RoundId(2)]
     assert past.outcome is Outcome.FINALIZED

@@ -30,6 +30,7 @@ from tests.unit.roles.masked.scenes import (
     FIRST,
     collect_notices,
     flip,
+    forge_unlisted,
     look,
     make_secure,
     read_record,
@@ -131,17 +132,6 @@ def test_proposal__wrong_list_of_releases__is_slashed_and_the_next_is_right():
     report = verify_task(federation.ledger, federation.store, federation.task_id, rpc=None)
     assert report.is_sound
     assert any("was wrong indeed" in check.detail for check in report.checks)
-
-
-def forge_unlisted(context, terms, inputs, result):
-    """Leave out the first agent's release, and all that follows from it."""
-    releases = drop(1)(inputs.masked.releases)
-    other = replace(inputs, masked=replace(inputs.masked, releases=releases))
-    counted = result.counted
-    paid = tuple(int(each.agent in releases) for each in inputs.survivors)
-    return forgeries.rebuild(
-        context, terms, other, replace(counted, weights=paid), next_state=result.next_state
-    )
 
 
 def test_proposal__leaves_out_a_release__is_right_but_its_agent_is_not_paid():
