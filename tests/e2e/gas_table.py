@@ -115,7 +115,7 @@ def get_excesses(gas):
 
 LUCKY = ("relayRecords", "voidRecord", "reportEquivocation")
 LUCK_BPS = 20
-"""These sort hashes and recover signatures that are others in every run, and one order is dearer."""
+"""These sort hashes that are others in every run, and one order is dearer than the other."""
 
 
 def get_rises(gas, committed):
