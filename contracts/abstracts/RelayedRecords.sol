@@ -79,7 +79,8 @@ abstract contract RelayedRecords is MaskedRecords {
             && page.relayed.has(phase, round, place) && MerkleProof.verifyCalldata(proof, source.root, leaf);
         if (!isInForce) revert NoSuchRecord(batch, place);
         address agent = page.holders[place];
-        if (_isSound({page: page, taskId: taskId, phase: phase, anchor: anchor, agent: agent, record: record})) {
+        bool isOwn = _isOwn({page: page, taskId: taskId, phase: phase, anchor: anchor, agent: agent, record: record});
+        if (isOwn && (phase != Phase.Join || _isEntitled(page, taskId, agent, Seats.AGENT))) {
             revert RecordIsSound(place);
         }
         _void(page, phase, agent, place);
@@ -87,7 +88,8 @@ abstract contract RelayedRecords is MaskedRecords {
             taskId: taskId, round: round, agent: agent, phase: phase, batch: uint16(batch), place: uint16(place)
         });
         address relayer = source.relayer;
-        if (relayer == address(0)) return;
+        // Who signed, and gave up its right to join since, must not be able to have its relayer punished.
+        if (isOwn || relayer == address(0)) return;
         source.relayer = address(0);
         _AGENTS.punishOffence(relayer, msg.sender);
     }
@@ -182,8 +184,8 @@ abstract contract RelayedRecords is MaskedRecords {
 
     /* INTERNAL VIEW */
 
-    /// @dev A relayed record is sound if it is its agent's, who may make it.
-    function _isSound(
+    /// @dev Whether a relayed record is its agent's; whether the agent may make it is another question.
+    function _isOwn(
         MaskedPage storage page,
         uint64 taskId,
         Phase phase,
@@ -192,7 +194,6 @@ abstract contract RelayedRecords is MaskedRecords {
         SignedRecord calldata record
     ) internal view returns (bool) {
         if (record.digest == 0) return false;
-        if (phase == Phase.Join && !_isEntitled(page, taskId, agent, Seats.AGENT)) return false;
         return _isSigner({
             agent: agent,
             key: _roundKey(taskId, page.clock.round),

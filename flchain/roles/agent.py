@@ -114,6 +114,8 @@ class Agent:
             return False
         # The events may lag behind the member's record.
         member = self.context.ledger.get_member(self.context.task_id, agent)
+        if self.terms.policy.is_secure and seen.is_revealed(seen.round.parent_version):
+            return False
         is_first = member.submitted_round != seen.round.round
         is_affordable = self._count_charged(seen) < self._most_rounds
         return is_first and is_affordable and was_entitled(self.context, seen, Role.AGENT, member)

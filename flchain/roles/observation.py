@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from flchain.chain.base import Ledger
+from flchain.chain.spec.masked_clock import MAX_REVEALED
 from flchain.protocol.errors import AdapterError, ProtocolError
 from flchain.protocol.events import SeatsOpened
 from flchain.protocol.records import Ballot, DrawView, MaskedRound, Round
@@ -27,6 +28,7 @@ from flchain.protocol.reverts import (
     Barred,
     BondTooHigh,
     ComplaintsClosed,
+    InvalidBitmap,
     InvalidPlaces,
     NoBlockHash,
     NoOffence,
@@ -39,6 +41,7 @@ from flchain.protocol.reverts import (
     NotRelayer,
     NotYourRank,
     NotYourTurn,
+    PlacesExhausted,
     RoundIsLive,
     SeedIsFixed,
     StaleView,
@@ -48,7 +51,7 @@ from flchain.protocol.reverts import (
     WrongProposal,
     WrongRound,
 )
-from flchain.protocol.types import Address, Digest, Outcome, Phase, TaskId, Timestamp
+from flchain.protocol.types import Address, Digest, Outcome, Phase, TaskId, Timestamp, Version
 from flchain.roles.history import History, RoundPast, TaskPast
 from flchain.roles.masked.past import MaskedPast
 
@@ -66,6 +69,7 @@ _OVERTAKEN = (
     Barred,
     BondTooHigh,
     ComplaintsClosed,
+    InvalidBitmap,
     InvalidPlaces,
     NoBlockHash,
     NoOffence,
@@ -78,6 +82,7 @@ _OVERTAKEN = (
     NotYourTurn,
     NothingMissed,
     NothingToRelay,
+    PlacesExhausted,
     RoundIsLive,
     SeedIsFixed,
     StaleView,
@@ -119,6 +124,11 @@ class Observation:
     def masked_past(self) -> MaskedPast:
         """The masked part of the newest round so far."""
         return self.live.masked or MaskedPast(self.live.opened.validators)
+
+    def is_revealed(self, version: Version) -> bool:
+        """Return whether as many sums of a version are known as may be: no more are opened."""
+        masked = self.masked
+        return masked.revealed >= MAX_REVEALED and masked.revealed_version == version
 
     def find_place(self, agent: Address) -> int | None:
         """Return an agent's place in secure mode; None before its first JOIN."""

@@ -58,6 +58,8 @@ class Upkeep:
     """The newest round in which it could not bond."""
     _later: Timestamp = _NOW
     """When to try again to execute a round whose releases did not suffice here."""
+    _has_ended: bool = False
+    """Whether it has reported that no sum can be revealed any more."""
     _is_spent: bool = False
     """Whether the contract has said that the privacy budget is."""
 
@@ -129,7 +131,7 @@ class Upkeep:
         wanted = self.terms.task.max_rounds if self.rounds is None else self.rounds
         if status.is_closed or number > min(wanted, self.terms.task.max_rounds):
             return False
-        if seen.now < status.next_open_at:
+        if seen.now < status.next_open_at or self._is_at_an_end(seen):
             return False
         active = self.context.ledger.count_active(self.context.task_id)
         task = self.terms.task
@@ -137,6 +139,21 @@ class Upkeep:
         is_endorsed = status.endorsements > active.validators // 2
         budget = self.context.ledger.get_budget(self.context.task_id).available
         return is_manned and is_endorsed and budget >= task.round_reserve
+
+    def _is_at_an_end(self, seen: Observation) -> bool:
+        """Return whether no masked round could reveal anything any more; report that once."""
+        version = max(seen.past.versions, default=Version(0))
+        if not self.terms.policy.is_secure or not seen.is_revealed(version):
+            return False
+        if not self._has_ended:
+            self._has_ended = True
+            text = (
+                f"two sums of version {version} are known and neither became a version: no more "
+                f"of it may be revealed, so task {self.context.task_id} has come to its end; its "
+                "sponsor can close it and create another"
+            )
+            self.context.notify("task-at-its-end", seen.round.round, 0.0, detail=text)
+        return True
 
     def _open_seats(self, seen: Observation) -> bool:
         """Open a draw whose seed is known, or that gets none because all beacons were silent."""

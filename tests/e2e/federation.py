@@ -68,7 +68,7 @@ Forge = Callable[[Context, Terms, RoundInputs, RoundResult], RoundResult]
 """Makes a wrong result of a right one."""
 Idle = Callable[[Observation], None]
 
-SMALL = 3
+SMALL, MANY = 3, 12
 STAKE_FUNDS = Wei(1_000 * ETHER)
 TASK_FUNDS = Wei(100_000 * ETHER)
 SUPPLY = Wei(1_000_000 * ETHER)
@@ -405,6 +405,13 @@ def start_federation(
     return federation
 
 
+def _choose_sizes(agents: int) -> tuple[int, int]:
+    """Return how many of 600 rows the first agent gets, and how many more each one after it."""
+    if agents <= SMALL:
+        return 120, 60
+    return (600 // agents - 20, 2) if agents <= MANY else (600 // agents, 0)
+
+
 def join(
     ledger: Ledger,
     sponsor: Signer,
@@ -453,7 +460,7 @@ class _Builder:
     def make_agents(self, keys: Sequence[Signer]) -> list[Agent]:
         data = load_digits(0, 600)
         # Parts of different sizes, so that the updates have different weights.
-        least, more = (120, 60) if len(keys) <= SMALL else (600 // len(keys) - 20, 2)
+        least, more = _choose_sizes(len(keys))
         sizes = [least + more * n for n in range(len(keys))]
         ends = np.cumsum(sizes)
         parts = [data.select(slice(end - n, end)) for n, end in zip(sizes, ends, strict=True)]

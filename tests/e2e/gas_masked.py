@@ -5,6 +5,7 @@ A first round that is not measured fills what later ones write again.
 
 from dataclasses import replace
 
+from flchain.chain.contracts import encode_call
 from flchain.crypto.merkle import compute_listed_proof
 from flchain.crypto.signing import compact_signature
 from flchain.protocol import calls as c
@@ -17,7 +18,22 @@ from tests.e2e.gas_scenes import Federation
 
 AGENTS = 100
 FORCED = Seconds(60)
+SELECTOR, WORD_SIZE = 4, 32
+MOST_ZEROS = 8
+"""A random word has no more zero bytes; what is no hash has more."""
+ZERO_DISCOUNT = 12
+"""Gas by which a zero byte of calldata is cheaper than any other."""
 RECORDED = (Phase.JOIN, Phase.SHARES, Phase.SUBMIT, Phase.UNMASK)
+
+
+def compute_discount(data):
+    """Return what zero bytes in random words of calldata save.
+
+    Anchors hold a block's hash, which is another in every run, and so do signatures.
+    """
+    words = [data[start : start + WORD_SIZE] for start in range(SELECTOR, len(data), WORD_SIZE)]
+    zeros = [word.count(0) for word in words if word.count(0) <= MOST_ZEROS]
+    return ZERO_DISCOUNT * sum(zeros)
 
 
 def build_secure_task(orchestrator):
@@ -47,9 +63,12 @@ class MaskedFederation(Federation):
         return self.chain.sign(signer, struct_hash, self.ledger.addresses.masked_rounds)
 
     def send(self, call, label=None, signer=None):
-        """Send a call; in the first round its label does not count."""
-        label = label if self.number > 1 else None
-        return self.chain.send(call, signer or self.chain.sponsor, label)
+        """Send a call and keep its gas under its label, but in the first round."""
+        receipt = self.chain.send(call, signer or self.chain.sponsor)
+        if label is not None and self.number > 1:
+            gas, known = receipt.gas_used + compute_discount(encode_call(call)), self.chain.gas
+            known[label] = max(known.get(label, 0), gas)
+        return receipt
 
     def settle(self, label=None):
         self.send(c.Settle(self.task_id), label)
@@ -200,10 +219,11 @@ def play_voided_round(fed):
 def play_late_round(fed):
     """Let a forged submission be found when it is too late for the agent's own."""
     fed.open()
-    call = None
-    for phase in RECORDED[:3]:
-        call = fed.relay(forged=(7,) if phase == Phase.SUBMIT else ())
-        fed.close_relayed(is_attested=phase != Phase.SUBMIT)
+    for _ in (Phase.JOIN, Phase.SHARES):
+        fed.relay()
+        fed.close_relayed()
+    call = fed.relay(forged=(7,))
+    fed.close_relayed(is_attested=False)
     fed.void(call, 7, "voidRecord: submit, in attest")
     fed.chain.wait(WINDOW)
     fed.settle("settle: masked, aborted")

@@ -113,13 +113,24 @@ def get_excesses(gas):
     }
 
 
+LUCKY = ("relayRecords", "voidRecord", "reportEquivocation")
+LUCK_BPS = 20
+"""These sort hashes that are others in every run, and one order is dearer than the other."""
+
+
 def get_rises(gas, committed):
     """Return what is dearer than the committed file says, or not in it."""
     return {
         label: (cost, committed.get(label))
         for label, cost in gas.items()
-        if cost > committed.get(label, 0)
+        if cost > compute_most(label, committed.get(label, 0))
     }
+
+
+def compute_most(label, committed):
+    """Return the most that a call may cost."""
+    luck = LUCK_BPS if label.startswith(LUCKY) else 0
+    return committed + committed * luck // 10_000
 
 
 def load_gas(path=FILE):

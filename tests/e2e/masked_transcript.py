@@ -5,6 +5,7 @@ The orchestrator gets nothing else: there is no message that is for it alone.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 from flchain.crypto.secagg.masking import build_pair_masks
 from flchain.crypto.secagg.masks import Masks, Words, apply_masks, derive_self_key
@@ -37,18 +38,22 @@ class Transcript:
     restored: Restored
     """The secrets that the releases on the chain restore."""
 
+    @property
+    def party(self) -> SimpleNamespace:
+        return SimpleNamespace(roster=self.roster, agents=self.roster.graph.agents)
+
     def find_double_holders(self) -> set[tuple[Address, Address]]:
         """Return (holder, owner) where both shares of one owner are out from one holder."""
         return shares.find_double_holders(self.told)
 
     def find_doubly_told(self) -> set[Address]:
         """Return the owners of whom both secrets can be restored."""
-        return shares.find_doubly_told(self.roster, shares.count_shares(self.told))
+        return shares.find_doubly_told(self.party, shares.count_shares(self.told))
 
     def find_uncovered(self, subsets: list[frozenset[Address]]) -> list[frozenset[Address]]:
         """Return the subsets of survivors whose sum is open though they have neighbours outside."""
         counts = shares.count_shares(self.told)
-        return shares.find_uncovered(self.roster, counts, subsets, set(self.survivors))
+        return shares.find_uncovered(self.party, counts, subsets, set(self.survivors))
 
     def peel(self, agent: Address, secrets: Mapping[Address, int]) -> Words:
         """Return a survivor's vector without the masks that can be known.

@@ -1,7 +1,6 @@
 """The masked part of a round: what honest participants do, and what others try."""
 
 from dataclasses import replace
-from typing import cast
 
 from flchain.chain.spec import agents, rounds
 from flchain.chain.spec.masked_clock import get_masked, get_masked_book
@@ -291,10 +290,10 @@ def attest_oddly(scene: Scene) -> Command:
     bits = rng.choice([0, 1, 3, 7, 15, 16, 1 << 230])
     bitmap = rng.choice([(bits,), (bits,), (bits,), (), (bits, 0)])
     validator = rng.choice([scene.pick_actor("v")] * 3 + [scene.pick_actor()])
-    built = build_attestation(scene, task_id, [validator], Bitmap(bitmap))
-    sender, call = cast("tuple[Address, calls.AttestRecords | calls.AttestRecordsBundle]", built)
+    sender, call = build_attestation(scene, task_id, [validator], Bitmap(bitmap))
     if rng.random() < 0.2:
         phase = rng.choice([Phase.JOIN, Phase.CHECK, Phase.ATTEST, masked.phase])
+        assert isinstance(call, calls.AttestRecords | calls.AttestRecordsBundle)
         call = replace(call, phase=phase, round=pick_round(scene, task_id))
     if isinstance(call, calls.AttestRecordsBundle) and rng.random() < 0.2:
         call = replace(call, attestations=call.attestations * rng.choice([0, 2, 33]))

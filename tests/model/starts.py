@@ -46,7 +46,8 @@ class Start:
     One that is ready has tasks with active members and budgets. In one with a silent validator,
     v4 has missed three votes that ran out, or three in which it was the committee, and may be
     dismissed. One that is seated is in SEAT, and a draw with a committee came before.
-    In one that is revealed a sum of the first task is known, and no model came of it.
+    In one that is revealed a sum of the first task is known, and no model came of it. In one with
+    a phase the first task's round is in this phase of the masked part.
     """
 
     has_token: bool
@@ -54,6 +55,7 @@ class Start:
     has_silent: bool = False
     is_seated: bool = False
     is_revealed: bool = False
+    phase: Phase = Phase.NONE
 
     def __hash__(self) -> int:
         return hash(f"{self}")
@@ -68,14 +70,16 @@ LISTED_DRAWN = Start(has_token=False, tasks=DRAWN_TASKS)
 SILENT = Start(has_token=True, tasks=READY_TASKS, has_silent=True)
 MASKED = Start(has_token=True, tasks=SECURE_TASKS)
 REVEALED = Start(has_token=True, tasks=SECURE_TASKS, is_revealed=True)
+CHECKING = Start(has_token=True, tasks=SECURE_TASKS, phase=Phase.CHECK)
+UNMASKING = Start(has_token=True, tasks=SECURE_TASKS, phase=Phase.UNMASK)
 LISTED_MASKED = Start(has_token=False, tasks=SECURE_TASKS[::-1], is_revealed=True)
 LONELY = Start(has_token=True, tasks=LONELY_TASKS, has_silent=True)
 STARTS = (
     *(READY, FRESH, SEATED, LISTED_READY, DRAWN, LISTED),
     *(READY, SILENT, SEATED, LONELY, LISTED_DRAWN, SEATED),
-    *(MASKED, REVEALED, LISTED_MASKED, REVEALED),
+    *(MASKED, REVEALED, LISTED_MASKED, REVEALED, CHECKING, UNMASKING),
 )
-"""One sequence in sixteen starts at each."""
+"""One sequence in eighteen starts at each."""
 
 
 def get_preparation(scene: Scene, start: Start) -> Iterator[Command]:
@@ -92,10 +96,7 @@ def get_preparation(scene: Scene, start: Start) -> Iterator[Command]:
     for task_id in scene.state.books:
         yield from _fill(scene, task_id)
     scene.time += ACTIVATION
-    if start.is_seated:
-        yield from _reach_second_draw(scene)
-    if start.is_revealed:
-        yield from _reveal(scene, TaskId(1))
+    yield from _play(scene, start)
     if start.has_silent:
         # A penalty must not take its stake below what is needed.
         yield ADDRESSES["v4"], calls.Approve(scene.state.config.addresses.agent_registry, FUNDS)
@@ -109,20 +110,34 @@ def get_preparation(scene: Scene, start: Start) -> Iterator[Command]:
             )
 
 
+def _play(scene: Scene, start: Start) -> Iterator[Command]:
+    """Bring the first task's rounds to where the start is."""
+    if start.is_seated:
+        yield from _reach_second_draw(scene)
+    if start.is_revealed:
+        yield from _reveal(scene, TaskId(1))
+    if start.phase:
+        yield from _reach_phase(scene, TaskId(1), start.phase)
+
+
 def _reveal(scene: Scene, task_id: TaskId) -> Iterator[Command]:
     """Go on until shares may be released, and let nobody release any."""
-    masked = get_masked_book(scene.state, task_id)
+    yield from _reach_phase(scene, task_id, Phase.UNMASK)
+    scene.time = max(scene.time, get_masked_book(scene.state, task_id).closes_at)
+    yield ADDRESSES["stranger"], calls.Settle(task_id)
+
+
+def _reach_phase(scene: Scene, task_id: TaskId, phase: Phase) -> Iterator[Command]:
+    """Do what honest participants would until a phase of the masked part has come."""
     for _ in range(MOST_STEPS):
-        masked = get_masked_book(scene.state, task_id)
-        if masked.phase == Phase.UNMASK:
-            break
+        if get_masked_book(scene.state, task_id).phase == phase:
+            return
         command = step_forward(scene, task_id)
         if command is None:
             scene.time += 2
         else:
             yield command
-    scene.time = max(scene.time, masked.closes_at)
-    yield ADDRESSES["stranger"], calls.Settle(task_id)
+    raise AssertionError(f"{phase.name} did not come")
 
 
 def _fill(scene: Scene, task_id: TaskId) -> Iterator[Command]:

@@ -30,17 +30,23 @@ class Crash(Exception):
 
 
 class FragileJournal(MemoryJournal):
-    """A journal during whose next write the process may end, before or after it counts."""
+    """A journal during whose next change the process may end, before or after it counts."""
 
     def __init__(self):
         super().__init__()
         self.crash = None
 
     def write(self, name, data):
+        self._change(lambda: super(FragileJournal, self).write(name, data))
+
+    def delete(self, name):
+        self._change(lambda: super(FragileJournal, self).delete(name))
+
+    def _change(self, apply):
         crash, self.crash = self.crash, None
         if crash == "before":
             raise Crash
-        super().write(name, data)
+        apply()
         if crash == "after":
             raise Crash
 
@@ -138,7 +144,9 @@ def test_vault__record_lost_but_not_its_signature__gets_no_other():
 
 def test_vault__round_that_was_over__gets_no_secrets():
     process = Process()
+    process.vault.begin(RoundId(2), 1)
     process.end(2)
+    assert process.vault.get_secret(RoundId(2)) is None
     for number in (1, 2):
         with pytest.raises(ConfigError, match="was over"):
             process.vault.begin(RoundId(number), 1)
@@ -147,6 +155,7 @@ def test_vault__round_that_was_over__gets_no_secrets():
     assert process.vault.begin(RoundId(3), 1).weight == 1
     process.end(1)
     assert process.vault.is_closed(2)
+    assert process.vault.get_secret(RoundId(3)) is not None
 
 
 def test_vault__no_record__signs_nothing():

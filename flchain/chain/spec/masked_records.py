@@ -243,12 +243,9 @@ def find_batch(state: State, env: Env, call: VoidRecord) -> Batch:
     return batch
 
 
-def is_sound(state: State, call: VoidRecord, phase: Phase) -> bool:
-    """Return whether a relayed record is its agent's, who may make it."""
-    book, agent = state.books[call.task_id], state.masked[call.task_id].holders[call.place]
-    member = book.members.get(agent, Member())
-    if phase == Phase.JOIN and not is_entitled(state.config, book.round, member, Role.AGENT):
-        return False
+def is_own(state: State, call: VoidRecord, phase: Phase) -> bool:
+    """Return whether a relayed record is its agent's."""
+    agent = state.masked[call.task_id].holders[call.place]
     key = get_round_key(state.config, call.task_id, call.round)
     signed = hash_record(key, phase, call.anchor, call.record.digest)
     try:
@@ -260,10 +257,22 @@ def is_sound(state: State, call: VoidRecord, phase: Phase) -> bool:
     return call.record.digest != ZERO_DIGEST
 
 
+def may_join(state: State, call: VoidRecord) -> bool:
+    """Return whether the agent of a relayed JOIN may make it now."""
+    book, agent = state.books[call.task_id], state.masked[call.task_id].holders[call.place]
+    member = book.members.get(agent, Member())
+    return is_entitled(state.config, book.round, member, Role.AGENT)
+
+
 def process_void_record(state: State, env: Env, call: VoidRecord) -> list[Event]:
-    """Remove a false record and punish its relayer, once for each batch; anybody may send this."""
+    """Remove a false record and punish its relayer, once for each batch; anybody may send this.
+
+    A JOIN by somebody who signed it and is not entitled is removed, and nobody punished: it may
+    have left the task since.
+    """
     batch = find_batch(state, env, call)
-    if is_sound(state, call, batch.phase):
+    is_signed = is_own(state, call, batch.phase)
+    if is_signed and (batch.phase != Phase.JOIN or may_join(state, call)):
         raise RecordIsSound(call.place)
     masked = state.masked[call.task_id]
     agent = masked.holders[call.place]
@@ -273,10 +282,10 @@ def process_void_record(state: State, env: Env, call: VoidRecord) -> list[Event]
     if masked.phase == batch.phase:
         # The phase is not complete any more: the agent has its whole window for a direct record.
         masked.closes_at = compute_schedule(state.books[call.task_id].task, masked)
-    relayer, batch.relayer = batch.relayer, ZERO_ADDRESS
     voided = RecordVoided(call.task_id, call.round, agent, batch.phase, call.batch, call.place)
-    if relayer == ZERO_ADDRESS:
+    if is_signed or batch.relayer == ZERO_ADDRESS:
         return [voided]
+    relayer, batch.relayer = batch.relayer, ZERO_ADDRESS
     return [voided, *penalties.punish_offence(state, relayer, env.sender)]
 
 

@@ -76,19 +76,26 @@ def release_shares(
 ) -> Release:
     """Return what the holder tells: the one release for this set, to be written down first.
 
-    `held` has the checked shares of all its neighbours among the members. Raises TooFewSurvivors as
-    `check_survivors` does, and BadShare if a share is missing: a release is whole or none.
+    `held` has the checked shares of its neighbours among the members. What one of them never gave
+    it is left out, so that nobody can stop a holder by giving it nothing. Raises TooFewSurvivors as
+    `check_survivors` does, and BadShare if it has fewer shares than restore a secret.
     """
     check_survivors(roster, members, survivors)
     wanted = list_wanted(roster, holder, members, survivors)
-    if missing := [owner for owner in wanted if owner not in held]:
-        raise BadShare(f"{holder} has no valid share from {', '.join(missing)} to release")
+    told = {owner: secret for owner, secret in wanted.items() if owner in held}
+    if len(told) < count_least(roster, wanted):
+        raise BadShare(f"{holder} has {len(told)} valid shares of {len(wanted)} to release")
     return Release(
         tuple(
             ReleasedShare(owner, secret, _choose(held[owner], secret))
-            for owner, secret in wanted.items()
+            for owner, secret in told.items()
         )
     )
+
+
+def count_least(roster: Roster, wanted: Mapping[Address, Secret]) -> int:
+    """Return the fewest shares that a release must have to count."""
+    return min(roster.threshold, len(wanted))
 
 
 def list_wanted(
@@ -130,12 +137,15 @@ def check_release(
     members: AbstractSet[Address],
     survivors: AbstractSet[Address],
 ) -> None:
-    """Raise WrongRelease unless it has the very shares that the sets ask its holder for."""
+    """Raise WrongRelease unless it has shares that the sets ask its holder for, and enough."""
     found = {share.owner: share.secret for share in release.shares}
     if holder not in members:
         raise WrongRelease(f"{holder} has shared nothing and has nothing to release")
-    if found != list_wanted(roster, holder, members, survivors):
+    wanted = list_wanted(roster, holder, members, survivors)
+    if not found.items() <= wanted.items():
         raise WrongRelease(f"{holder} has released other shares than the survivors ask for")
+    if len(found) < count_least(roster, wanted):
+        raise WrongRelease(f"{holder} has released {len(found)} shares of {len(wanted)}: too few")
 
 
 def collect_releases(releases: Iterable[tuple[Address, Release]]) -> dict[Address, Release]:

@@ -85,6 +85,16 @@ def deal_shares(roster: Roster, dealer: Address, secrets: Secrets, seed: bytes) 
     return Sharing(masking, self_mask, tuple(ciphertexts))
 
 
+def is_dealt_to(roster: Roster, dealer: Address, holder: Address, sharing: Sharing) -> bool:
+    """Return whether the dealer gave anything to this agent: zeros say that it had no keys.
+
+    What is no neighbour's business counts as given.
+    """
+    if holder not in roster.graph.neighbours[dealer]:
+        return True
+    return any(sharing.ciphertexts[roster.graph.get_index(dealer, holder)])
+
+
 def draw_polynomials(
     roster: Roster, dealer: Address, secrets: Secrets, seed: bytes
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:

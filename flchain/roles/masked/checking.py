@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from flchain.crypto.secagg.complaints import decode_complaint, verify_complaint
 from flchain.crypto.secagg.roster import Roster
-from flchain.crypto.secagg.shares import Sharing
+from flchain.crypto.secagg.shares import Sharing, is_dealt_to
 from flchain.learning.cohorts import is_in_cohort
 from flchain.protocol.calls import AttestRecords
 from flchain.protocol.digests import encode_bitmap
@@ -29,6 +29,7 @@ from flchain.roles.retention import name_round_pin, release_old
 from flchain.roles.terms import Terms
 from flchain.storage.errors import ContentCorrupt, ContentUnavailable
 
+_NO_ROUND = RoundId(0)
 WAIT_FOR_BLOBS = 0.5
 """Part of a window to wait for missing blobs before attesting the others."""
 
@@ -53,6 +54,10 @@ class Checker:
     terms: Terms
     _reader: JoinReader | None = None
     _timely: dict[RoundId, frozenset[Address]] = field(default_factory=dict)
+    _shared: set[tuple[RoundId, Address]] = field(default_factory=set)
+    """Whose sharing was here before complaints closed."""
+    _listened: RoundId = _NO_ROUND
+    """The newest round in which it looked while complaints were open."""
     _keyring: Keyring | None = None
 
     def tick(self, seen: Observation) -> bool:
@@ -61,10 +66,14 @@ class Checker:
             return False
         if seen.phase is Phase.SHARES:
             self._note_timely(seen)
+            self._note_shared(seen)
             return False
         if seen.phase is Phase.CHECK:
-            opens_at = seen.masked.opens_at + self.terms.task.forced_window
-            return seen.now >= opens_at and self._attest(seen, self._check_shares)
+            if seen.now >= seen.masked.opens_at + self.terms.task.forced_window:
+                return self._attest(seen, self._check_shares)
+            self._listened = seen.round.round
+            self._note_shared(seen)
+            return False
         return seen.phase is Phase.ATTEST and self._attest(seen, self._check_vectors)
 
     def _attest(self, seen: Observation, check: Check) -> bool:
@@ -103,6 +112,25 @@ class Checker:
         if not (is_late and number in self._timely):
             self._timely[number] = frozenset(self._read_joined(seen).found)
 
+    def _note_shared(self, seen: Observation) -> None:
+        """Remember whose sharing is here while complaints can still be made."""
+        messages, number = self._messages(seen), seen.round.round
+        for agent, digest in seen.name_records(Phase.SHARES).items():
+            if (number, agent) in self._shared:
+                continue
+            try:
+                messages.fetch(agent, Phase.SHARES, digest)
+            except (ContentUnavailable, ContentCorrupt):
+                continue
+            except MalformedPayload:
+                pass
+            self._shared.add((number, agent))
+
+    def _is_shared_in_time(self, seen: Observation, agent: Address) -> bool:
+        """Return whether a sharing counts; every one does where nobody looked in time."""
+        number = seen.round.round
+        return self._listened != number or (number, agent) in self._shared
+
     def _check_shares(self, seen: Observation) -> Checked:
         reader = self._read_joined(seen)
         timely = self._timely.get(seen.round.round, frozenset(reader.found))
@@ -112,7 +140,8 @@ class Checker:
         roster = self._build_roster(seen, counted)
         sharings, is_short = self._read_sharings(seen, roster)
         convicted, is_open = self._convict(seen, roster, sharings)
-        good = {seen.find_place(agent) for agent in sharings if agent not in convicted}
+        out = convicted | find_undealt(roster, sharings)
+        good = {seen.find_place(agent) for agent in sharings if agent not in out}
         return Checked(frozenset(p for p in good if p is not None), missing=is_short or is_open)
 
     def _select_joined(
@@ -138,7 +167,7 @@ class Checker:
         found: dict[Address, Sharing] = {}
         missing, messages = False, self._messages(seen)
         for agent, digest in seen.name_records(Phase.SHARES).items():
-            if agent not in roster.keys:
+            if agent not in roster.keys or not self._is_shared_in_time(seen, agent):
                 continue
             try:
                 found[agent] = read_sharing(messages, roster, agent, digest)
@@ -218,3 +247,31 @@ class Checker:
     def _messages(self, seen: Observation) -> Messages:
         origin = self.context.get_origin(seen.round.round)
         return Messages(self.terms, self.context.archive, origin)
+
+
+def find_undealt(roster: Roster, sharings: Mapping[Address, Sharing]) -> frozenset[Address]:
+    """Return who is to be left out where zeros stand for shares.
+
+    Of half of its dealers or more: the holder, who did not show them its keys in time. And then
+    dealers of whose secrets fewer than t others have a share.
+    """
+    neighbours = roster.graph.neighbours
+    holders = {
+        holder
+        for holder in roster.keys
+        if (dealers := [each for each in neighbours[holder] if each in sharings])
+        and 2 * sum(is_dealt_to(roster, each, holder, sharings[each]) for each in dealers)
+        <= len(dealers)
+    }
+    left = roster.keys.keys() - holders
+    dealers_out = {
+        dealer
+        for dealer, sharing in sharings.items()
+        if sum(
+            is_dealt_to(roster, dealer, holder, sharing)
+            for holder in neighbours[dealer]
+            if holder in left
+        )
+        < roster.threshold
+    }
+    return frozenset(holders | dealers_out)

@@ -21,7 +21,13 @@ from flchain.crypto.secagg.keys import (
 from flchain.crypto.secagg.masking import encode_words, mask_input
 from flchain.crypto.secagg.releases import encode_release, release_shares
 from flchain.crypto.secagg.roster import Roster
-from flchain.crypto.secagg.shares import Sharing, deal_shares, encode_sharing, open_shares
+from flchain.crypto.secagg.shares import (
+    Sharing,
+    deal_shares,
+    encode_sharing,
+    is_dealt_to,
+    open_shares,
+)
 from flchain.crypto.secagg.weights import append_weight, build_opening, commit_weight, encode_weight
 from flchain.learning.masked_vectors import build_row
 from flchain.learning.parameters import QuantizedUpdate
@@ -175,13 +181,18 @@ class Participant:
         return encode_sharing(roster, self._account, sharing)
 
     def _check(self, seen: Observation) -> bool:
-        """Complain about every bad share that was sent to this agent."""
+        """Complain about every bad share that was sent to this agent.
+
+        Not about zeros: their sender had no keys of this agent, and a complaint would make the
+        shares public that this agent gave to it.
+        """
         closes_at = seen.masked.opens_at + self.terms.task.forced_window
         is_done = self._checked == seen.round.round
         if is_done or seen.now >= closes_at or not self._belongs(seen):
             return False
         roster, secrets, sharings = self._read_sharings(seen, Phase.SHARES)
-        _, bad = open_shares(roster, self._account, secrets, sharings)
+        dealt = {d: s for d, s in sharings.items() if is_dealt_to(roster, d, self._account, s)}
+        _, bad = open_shares(roster, self._account, secrets, dealt)
         known = {c.accused for c in seen.masked_past.complaints if c.agent == self._account}
         due = [dealer for dealer in bad if seen.find_place(dealer) not in known]
         if not due and sharings.keys() == seen.name_set(Phase.SHARES) & roster.keys.keys():
@@ -258,10 +269,16 @@ class Participant:
     def _build_roster(
         self, seen: Observation, joined: Mapping[Address, Digest], seed: Digest
     ) -> Roster:
-        found = self._reader.found if self._reader else {}
-        if self._account not in found:
-            raise DroppedOut("the store does not give back the message that this agent joined with")
-        keys = {agent: each.keys for agent, each in found.items()}
+        reader = self._reader or JoinReader(self._messages(seen))
+        if self._account in reader.refused:
+            raise DroppedOut("the message that this agent joined with is not valid")
+        if self._account not in reader.found:
+            raise AdapterError(
+                "the store does not give back the message that this agent joined with; start it, "
+                "or restore what it lost",
+                is_retryable=True,
+            )
+        keys = {agent: each.keys for agent, each in reader.found.items()}
         return build_round_roster(self.terms, self._origin(seen), joined, keys, seed)
 
     def _secrets(self, seen: Observation) -> tuple[Secret, Secrets]:

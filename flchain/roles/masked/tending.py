@@ -59,8 +59,10 @@ class Tending:
                 continue
             if only not in (None, entry.place):
                 continue
-            if not is_voidable(seen, entry) or self._is_sound(seen, entry):
+            if self._is_sound(seen, entry):
                 self._checked.add(mark)
+                continue
+            if not is_voidable(seen, entry):
                 continue
             self._checked.add(mark)
             self._send_void(seen, entry, [each for each in relayed if each.batch == entry.batch])

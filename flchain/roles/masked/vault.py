@@ -5,8 +5,9 @@ after a crash the same ones are sent again, and where the chain has gone another
 all. A round whose secrets are gone gets no others, even if the chain takes its end back.
 
 Entries are sealed with ChaCha20-Poly1305 under a key that only the agent's account can make: HKDF
-of its deterministic signature (RFC 6979) over this task's domain. A copied journal tells nothing;
-an account key that leaks tells what is not wiped yet.
+of its deterministic signature (RFC 6979) over this task's domain. Copied entries of the vault tell
+nothing; an account key that leaks tells what is not wiped yet. What a strategy or a compression
+remembers between rounds is in the same journal, and is not sealed.
 """
 
 from collections.abc import Callable

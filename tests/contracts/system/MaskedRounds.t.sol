@@ -80,6 +80,25 @@ contract MaskedRoundsTest is MaskedSuite {
         assertEq(seen().count, 2, "count after the direct record");
     }
 
+    function test_void__join_of_an_agent_who_left__costs_the_relayer_nothing() external {
+        // A first JOIN is direct; in the second round agents have places.
+        postAll();
+        vm.warp(seen().closesAt);
+        manager.settle(taskId);
+        vm.warp(manager.getTaskStatus(taskId).nextOpenAt);
+        openRound();
+        SignedRecord[] memory records = relay(2, 2);
+        vm.expectRevert(abi.encodeWithSelector(IMaskedRounds.RecordIsSound.selector, 1));
+        this.callVoid(records, 1);
+        // In the second of the opening, so that it is no member of the round.
+        vm.prank(agents[1]);
+        manager.leaveTask(taskId);
+        uint96 stake = registry.getAgent(proposers[0]).stake;
+        _void(records, 1);
+        assertEq(seen().count, 1, "count");
+        assertEq(registry.getAgent(proposers[0]).stake, stake, "stake");
+    }
+
     function test_RevertWhen_a_sound_record_is_voided() external {
         reach(Phase.Shares);
         SignedRecord[] memory records = relay(2, 1);

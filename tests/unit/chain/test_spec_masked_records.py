@@ -421,7 +421,7 @@ def test_void_record__zero_digest__is_false_though_signed():
     assert stage.record.count == 0
 
 
-def test_void_record__join_of_an_agent_who_left_before__is_false_though_signed():
+def test_void_record__join_of_an_agent_who_left_before__is_removed_and_costs_nobody():
     stage = MaskedStage().gather()
     stage.send("stranger", calls.OpenRound(1))
     for name in MASKED_AGENTS:
@@ -434,7 +434,11 @@ def test_void_record__join_of_an_agent_who_left_before__is_false_though_signed()
     *_, relayed = stage.relay("a1", "a2")
     with pytest.raises(reverts.NotEntitled):
         stage.post("a1")
-    stage.send("stranger", stage.build_void(0, "a1", relayed))
+    stake = stage.agent("orchestrator").stake
+    # It signed, and could have left after that.
+    (only,) = stage.send("a1", stage.build_void(0, "a1", relayed))
+    assert isinstance(only, events.RecordVoided)
+    assert stage.agent("orchestrator").stake == stake
     with pytest.raises(reverts.RecordIsSound):
         stage.send("stranger", stage.build_void(0, "a2", relayed))
 

@@ -1,8 +1,6 @@
-"""What a set of released shares uncovers: the arithmetic of a round's transcript.
+"""What a transcript of releases uncovers: whoever holds t shares of a secret has the secret.
 
-A masked vector gives itself away once its own mask and all its pair masks are known; several do
-once every mask that they do not have in common with each other alone is. A transcript is every
-share that anybody has told; whoever holds t shares of a secret has the secret.
+`party` is anything with a `roster` and its `agents`; a transcript is what each holder told.
 """
 
 import itertools
@@ -12,7 +10,7 @@ from flchain.crypto.secagg.releases import Secret
 
 
 def count_shares(transcript):
-    """Return how many holders have told a share of each (owner, secret)."""
+    """Return how many places of each (owner, secret) have been told."""
     told = defaultdict(set)
     for holder, shares in transcript:
         for share in shares:
@@ -29,18 +27,19 @@ def find_double_holders(transcript):
     return {pair for pair, found in kinds.items() if len(found) == len(Secret)}
 
 
-def find_doubly_told(roster, counts):
+def find_doubly_told(party, counts):
     """Return agents of whom both secrets can be restored."""
+    threshold = party.roster.threshold
     return {
         agent
-        for agent in roster.graph.agents
-        if all(counts[agent, secret] >= roster.threshold for secret in Secret)
+        for agent in party.agents
+        if all(counts[agent, secret] >= threshold for secret in Secret)
     }
 
 
-def is_covered(roster, counts, subset, survivors):
+def is_covered(party, counts, subset, survivors):
     """Return whether a pair mask with a survivor outside the subset stays unknown."""
-    threshold, graph = roster.threshold, roster.graph
+    threshold, graph = party.roster.threshold, party.roster.graph
     return any(
         counts[inside, Secret.MASKING] < threshold and counts[outside, Secret.MASKING] < threshold
         for inside in subset
@@ -49,19 +48,17 @@ def is_covered(roster, counts, subset, survivors):
     )
 
 
-def find_uncovered(roster, counts, subsets, survivors):
-    """Return the strict subsets that have a neighbour outside and no unknown mask with one."""
+def find_uncovered(party, counts, subsets, survivors):
     return [
         subset
         for subset in subsets
-        if has_outside(roster, subset, survivors)
-        and not is_covered(roster, counts, subset, survivors)
+        if has_outside(party, subset, survivors)
+        and not is_covered(party, counts, subset, survivors)
     ]
 
 
-def has_outside(roster, subset, survivors):
-    """Return whether somebody in the subset has a surviving neighbour outside."""
-    neighbours = roster.graph.neighbours
+def has_outside(party, subset, survivors):
+    neighbours = party.roster.graph.neighbours
     return any(
         other in survivors and other not in subset
         for agent in subset
@@ -70,7 +67,6 @@ def has_outside(roster, subset, survivors):
 
 
 def list_strict_subsets(survivors):
-    """Return every subset but the empty and the whole one."""
     return [
         frozenset(subset)
         for size in range(1, len(survivors))
@@ -79,7 +75,7 @@ def list_strict_subsets(survivors):
 
 
 def sample_subsets(survivors, rng, count):
-    """Return all single survivors, and random subsets."""
+    # Runs along the circle have the fewest neighbours outside, so they are the hardest.
     agents = list(survivors)
     random = [
         frozenset(rng.choice(agents, rng.integers(1, len(agents)), replace=False))

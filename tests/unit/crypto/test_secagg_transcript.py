@@ -1,4 +1,9 @@
-"""What everybody sees of a round uncovers no smaller sum than the survivors'."""
+"""What everybody sees of a round uncovers no smaller sum than the survivors'.
+
+A masked vector gives itself away once its own mask and all its pair masks are known; several do
+once every mask that they do not have in common with each other alone is. The transcript here is
+every release; whoever holds t shares of a secret has the secret.
+"""
 
 import itertools
 
@@ -43,10 +48,10 @@ def plant_double_release(party, transcript, owner, times):
 def test_transcript__of_six__covers_every_strict_subset(count):
     for survivors in itertools.combinations(SMALL.agents, count):
         counts = count_shares(make_transcript(SMALL, survivors))
-        assert find_doubly_told(SMALL.roster, counts) == set()
+        assert find_doubly_told(SMALL, counts) == set()
         subsets = list_strict_subsets(survivors)
         assert len(subsets) == 2**count - 2
-        assert find_uncovered(SMALL.roster, counts, subsets, set(survivors)) == []
+        assert find_uncovered(SMALL, counts, subsets, set(survivors)) == []
 
 
 def test_transcript__of_fifty__covers_sampled_subsets():
@@ -54,9 +59,9 @@ def test_transcript__of_fifty__covers_sampled_subsets():
     dropped = set(rng.choice(LARGE.agents, 5, replace=False))
     survivors = [agent for agent in LARGE.agents if agent not in dropped]
     counts = count_shares(make_transcript(LARGE, survivors))
-    assert find_doubly_told(LARGE.roster, counts) == set()
+    assert find_doubly_told(LARGE, counts) == set()
     subsets = sample_subsets(survivors, rng, 300)
-    assert find_uncovered(LARGE.roster, counts, subsets, set(survivors)) == []
+    assert find_uncovered(LARGE, counts, subsets, set(survivors)) == []
 
 
 @pytest.mark.parametrize("party", [SMALL, LARGE], ids=["six", "fifty"])
@@ -65,18 +70,18 @@ def test_transcript__with_enough_double_releases__is_found_out(party):
     victim, threshold = survivors[0], party.roster.threshold
     clean = make_transcript(party, survivors)
     counts = count_shares(plant_double_release(party, clean, victim, threshold))
-    assert find_doubly_told(party.roster, counts) == {victim}
+    assert find_doubly_told(party, counts) == {victim}
     alone = [frozenset({victim})]
-    assert find_uncovered(party.roster, counts, alone, set(survivors)) == alone
+    assert find_uncovered(party, counts, alone, set(survivors)) == alone
 
 
 def test_transcript__with_double_releases_below_the_threshold__still_covers():
     victim, threshold = SMALL.agents[0], SMALL.roster.threshold
     clean = make_transcript(SMALL, SMALL.agents)
     counts = count_shares(plant_double_release(SMALL, clean, victim, threshold - 1))
-    assert find_doubly_told(SMALL.roster, counts) == set()
+    assert find_doubly_told(SMALL, counts) == set()
     subsets = list_strict_subsets(SMALL.agents)
-    assert find_uncovered(SMALL.roster, counts, subsets, set(SMALL.agents)) == []
+    assert find_uncovered(SMALL, counts, subsets, set(SMALL.agents)) == []
 
 
 def peel(party, agent, words, known):

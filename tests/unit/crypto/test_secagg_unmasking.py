@@ -233,7 +233,7 @@ def test_release__dropped_member_out_of_reach__is_refused():
 WRONG = {
     "a's share of a survivor": tamper(RELEASES[AGENTS[0]], 0, secret=Secret.MASKING),
     "b's share of a dropped one": tamper(RELEASES[AGENTS[0]], 4, secret=Secret.SELF_MASK),
-    "one too few": Release(RELEASES[AGENTS[0]].shares[1:]),
+    "too few": Release(RELEASES[AGENTS[0]].shares[: ROSTER.threshold - 1]),
     "for other survivors": PARTY.release(AGENTS[0], AGENTS),
 }
 
@@ -323,12 +323,19 @@ def test_count_vectors__as_many_as_expected__passes_them_on():
     assert np.array_equal([*counted], vectors)
 
 
-def test_release__share_missing__is_not_made():
+def test_release__share_that_was_never_given__is_left_out_and_the_rest_counts():
     held = PARTY.open_shares(HOLDER)
     del held[AGENTS[3]]
-    members = frozenset(AGENTS)
-    with pytest.raises(BadShare, match=f"no valid share from {AGENTS[3]}"):
-        releases.release_shares(ROSTER, HOLDER, held, members, frozenset(SURVIVORS))
+    sets = frozenset(AGENTS), frozenset(SURVIVORS)
+    release = releases.release_shares(ROSTER, HOLDER, held, *sets)
+    assert AGENTS[3] not in {share.owner for share in release.shares}
+    releases.check_release(ROSTER, HOLDER, release, *sets)
+
+
+def test_release__fewer_shares_than_restore__is_not_made():
+    held = dict(list(PARTY.open_shares(HOLDER).items())[: ROSTER.threshold - 1])
+    with pytest.raises(BadShare, match=f"{ROSTER.threshold - 1} valid shares of"):
+        releases.release_shares(ROSTER, HOLDER, held, frozenset(AGENTS), frozenset(SURVIVORS))
 
 
 @pytest.mark.parametrize("survivors", [(), AGENTS], ids=["nobody", "one who shared nothing"])

@@ -1,6 +1,5 @@
 """Each strategy's rule beside a plain float version of its paper, and end to end."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +16,14 @@ from flchain.learning.aggregation import (
 from flchain.learning.cohorts import is_in_cohort
 from flchain.learning.data import load_digits, partition_dirichlet
 from flchain.learning.export import get_model_arrays
-from flchain.learning.parameters import QuantizedUpdate, State, flatten, to_float, unflatten
+from flchain.learning.parameters import (
+    NamedArrays,
+    QuantizedUpdate,
+    State,
+    flatten,
+    to_float,
+    unflatten,
+)
 from flchain.learning.presets import load_preset
 from flchain.learning.quantisation import quantise_update
 from flchain.learning.schemas import decode_update, encode_update, get_state_schema
@@ -305,7 +311,7 @@ def test_worker_momentum__rounds_of_one_client__follow_the_formula():
     policy = make_policy("worker-momentum", beta_micros=750_000)
     strategy, plain = get_strategy(policy), get_strategy(make_policy("fedavg"))
     delta = plain.train(make_task(policy)).sections["delta"]
-    memory: Mapping[str, np.ndarray] = {}
+    memory: NamedArrays = {}
     momentum = delta
     for _ in range(3):
         update = strategy.train(make_task(policy, memory=memory))

@@ -13,6 +13,7 @@ import numpy as np
 from flchain.learning.parameters import QuantizedUpdate
 from flchain.learning.payloads import decode_payload
 from flchain.learning.schemas import get_aggregate_schema
+from flchain.protocol.canonical import decode_canonical
 from flchain.protocol.types import Phase, RoundId
 from flchain.roles.audit.records import fetch_record
 from flchain.roles.context import Notice
@@ -20,6 +21,7 @@ from flchain.roles.execution import HEADER_ALLOWANCE
 from flchain.roles.history import RoundPast
 from flchain.roles.masked.blobs import Messages
 from flchain.roles.observation import Observation
+from tests.e2e import forgeries
 from tests.e2e.federation import Federation, make_memory_federation, make_policy
 
 FIRST = RoundId(1)
@@ -179,3 +181,30 @@ def tick_all(federation: Federation, roles) -> None:
     """Let each role act once, on a look of its own."""
     for role in roles:
         role.tick(federation.watch.observe())
+
+
+def flip(payload: bytes, place: int) -> bytes:
+    """Return bytes of which one bit is another."""
+    changed = bytearray(payload)
+    changed[place] ^= 1
+    return bytes(changed)
+
+
+def read_record(federation: Federation, past: RoundPast) -> dict:
+    """Return the document that a round's last proposal published."""
+    archive = federation.validators[0].context.archive
+    root = past.final_proposal.content.aggregate_root
+    document = decode_canonical(archive.fetch(root, max_size=1 << 20), max_size=1 << 20)
+    assert isinstance(document, dict)
+    return document
+
+
+def forge_unlisted(context, terms, inputs, result):
+    """Leave out the first agent's release, and all that follows from it."""
+    releases = dict(sorted(inputs.masked.releases.items())[1:])
+    other = replace(inputs, masked=replace(inputs.masked, releases=releases))
+    counted = result.counted
+    paid = tuple(int(each.agent in releases) for each in inputs.survivors)
+    return forgeries.rebuild(
+        context, terms, other, replace(counted, weights=paid), next_state=result.next_state
+    )

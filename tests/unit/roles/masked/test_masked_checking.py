@@ -1,5 +1,6 @@
 """What validators leave out of a masked round, which goes on with everybody else."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -13,14 +14,17 @@ from flchain.protocol.digests import decode_bitmap
 from flchain.protocol.types import Outcome, Phase, RoundId
 from flchain.roles.execution import compute_survivors
 from flchain.roles.masked import participant as agents
+from flchain.roles.masked.checking import find_undealt
 from flchain.roles.masked.rosters import decode_join
 from flchain.storage.cid import cid_from_digest
 from tests.e2e.federation import QUICK
+from tests.unit.crypto.secagg_round import make_party
 from tests.unit.roles.drawn import listen
 from tests.unit.roles.masked.scenes import (
     FIRST,
     add_up,
     collect_notices,
+    flip,
     flip_block,
     listen_to_updates,
     look,
@@ -34,12 +38,6 @@ from tests.unit.roles.masked.scenes import (
 
 BAD = 1
 """The agent that does something wrong."""
-
-
-def flip(payload, place):
-    changed = bytearray(payload)
-    changed[place] ^= 1
-    return bytes(changed)
 
 
 def make_all_of(federation, name, change):
@@ -113,6 +111,7 @@ def go_on_all_the_same(federation):
         missing = read(seen, joined)
         bound = part._origin(seen).bind(account)
         most = federation.terms.policy.update.w_max
+        part._reader.refused.pop(account, None)
         part._reader.found[account] = decode_join(good[0], most, bound)
         return missing
 
@@ -135,16 +134,16 @@ def test_join__bad_message__is_left_out_and_the_round_goes_on(change):
     make_all_of(federation, "_join", change)
     sent = listen(federation)
     check_left_out(federation, *play(federation))
-    # It got no shares, and complains about everybody: none is convicted.
-    assert len([call for _, call in sent if isinstance(call, Complain)]) == 3
+    # It got no shares, and says nothing: what it gave to others would become public.
+    assert not [call for _, call in sent if isinstance(call, Complain)]
 
 
-def test_join__own_message_is_gone__drops_out_before_it_shares():
+def test_join__own_message_is_malformed__drops_out_before_it_shares():
     federation = make_secure(4)
     notices = collect_notices(federation.agents[BAD])
     make_all_of(federation, "_join", lambda payload: payload[:-1])
     check_left_out(federation, *play(federation), last=Phase.JOIN)
-    assert "does not give back" in notices[-1].detail
+    assert "is not valid" in notices[-1].detail
 
 
 SHARINGS = {
@@ -250,8 +249,47 @@ def test_join__shown_after_the_others_have_dealt__is_left_out_and_cannot_accuse(
     survivors = {item.agent for item in compute_survivors(seen.live)}
     honest = {agent.context.signer.address for agent in others}
     assert survivors == honest | (set() if late else {bad.context.signer.address})
-    complaints = [who for who, call in sent if isinstance(call, Complain)]
-    assert set(complaints) == ({bad.context.signer.address} if late else set())
+    assert not [who for who, call in sent if isinstance(call, Complain)]
+
+
+def test_shares__shown_after_complaints_have_closed__are_left_out_and_stop_nobody():
+    federation = make_secure(4)
+    make_all_of(federation, "_share", partial(flip, place=-1))
+    hidden = hide(federation, Phase.SHARES)
+    seen = reach(federation, Phase.CHECK)
+    while seen.now < seen.masked.opens_at + QUICK.schedule.masking.forced_window:
+        tick_all(federation, federation.roles)
+        seen = look(federation, 1)
+    show(federation, hidden)
+    check_left_out(federation, *play(federation))
+    seen = federation.watch.observe()
+    # Nobody pays: who was never among the members missed no step.
+    assert seen.masked_past.missed == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("zeros", "blamed"),
+    [
+        ({}, set()),
+        ({1: {0}}, set()),
+        ({0: {3}, 1: {3}, 2: {3}}, {3}),
+        ({0: {3}, 1: {3}}, {3}),
+        ({0: {1, 2}}, {0}),
+    ],
+    ids=["none", "one pair", "from everybody", "from most", "to most"],
+)
+def test_undealt__zeros_for_shares__blame_who_has_them_from_or_to_most(zeros, blamed):
+    party = make_party(4, 2)
+    agents, graph = party.agents, party.roster.graph
+    sharings = dict(party.sharings)
+    for dealer, holders in zeros.items():
+        ciphertexts = list(sharings[agents[dealer]].ciphertexts)
+        for holder in holders:
+            place = graph.get_index(agents[dealer], agents[holder])
+            ciphertexts[place] = bytes(len(ciphertexts[place]))
+        changed = replace(sharings[agents[dealer]], ciphertexts=tuple(ciphertexts))
+        sharings[agents[dealer]] = changed
+    assert find_undealt(party.roster, sharings) == {agents[number] for number in blamed}
 
 
 def show(federation, hidden):
@@ -327,19 +365,19 @@ def test_keys__of_the_round_before__are_left_out():
     part = agent._participant
     federation.run(1, claims=False)
     old = agent.context.get_origin(FIRST).bind(agent.context.signer.address)
+    # What the account drew first of all.
+    old_secrets = derive_secrets(make_entropy(old.agent)(32), old)
 
     def join_again(seen):
         secret = part.vault.begin(seen.round.round, 1)
         bound = part._origin(seen).bind(old.agent)
-        # What the account drew first of all, as `make_entropy` repeats it.
-        secrets = derive_secrets(first_seed, old)
-        keys = prove_keys(secrets, bound, derive_randomness(secret.seed, bound, "keys"))
+        keys = prove_keys(old_secrets, bound, derive_randomness(secret.seed, bound, "keys"))
         commitment, _ = agents.commit_weight(1, 2, bound, secret.seed)
         weight = agents.encode_weight(commitment, bound)
         return agents.join_messages(agents.encode_keys(keys, bound), weight)
 
-    first_seed = make_entropy(old.agent)(32)
     part._join = join_again
+    part._secrets = lambda seen: (part.vault.begin(seen.round.round, 1), old_secrets)
     seen = federation.run(2)
     past = seen.past.rounds[RoundId(2)]
     assert past.outcome is Outcome.FINALIZED

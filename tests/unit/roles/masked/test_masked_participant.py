@@ -13,6 +13,7 @@ from flchain.roles.agent import Agent
 from flchain.roles.execution import compute_survivors
 from flchain.roles.journal import MemoryJournal
 from flchain.roles.terms import Floors
+from flchain.storage.cid import cid_from_digest
 from tests.unit.roles.drawn import listen
 from tests.unit.roles.masked.scenes import (
     FIRST,
@@ -238,6 +239,20 @@ def test_secrets__while_the_round_is_masked__are_kept(phase):
         kept = list_secrets(agent)
         assert agent._participant.tick(late) is False
         assert list_secrets(agent) == kept != []
+
+
+@pytest.mark.parametrize("phase", [Phase.CHECK, Phase.UNMASK])
+def test_store__own_message_cannot_be_had_for_a_while__is_tried_again(phase):
+    federation, seen = share_stage(phase)
+    agent = restart(federation.agents[0])
+    cid = cid_from_digest(seen.name_records(Phase.JOIN)[agent.context.signer.address])
+    block = federation.store.blocks.get(cid)
+    federation.store.blocks.delete(cid)
+    with pytest.raises(AdapterError, match="does not give back") as caught:
+        agent.tick(seen)
+    federation.store.blocks.replace_unverified(cid, block)
+    assert caught.value.is_retryable
+    assert agent._participant._out == 0
 
 
 def test_secrets__once_unmask_is_over__are_wiped():
