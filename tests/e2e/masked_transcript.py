@@ -44,16 +44,21 @@ class Transcript:
 
     def find_double_holders(self) -> set[tuple[Address, Address]]:
         """Return (holder, owner) where both shares of one owner are out from one holder."""
-        return shares.find_double_holders(self.told)
+        found: set[tuple[Address, Address]] = shares.find_double_holders(self.told)
+        return found
 
     def find_doubly_told(self) -> set[Address]:
         """Return the owners of whom both secrets can be restored."""
-        return shares.find_doubly_told(self.party, shares.count_shares(self.told))
+        found: set[Address] = shares.find_doubly_told(self.party, shares.count_shares(self.told))
+        return found
 
     def find_uncovered(self, subsets: list[frozenset[Address]]) -> list[frozenset[Address]]:
         """Return the subsets of survivors whose sum is open though they have neighbours outside."""
         counts = shares.count_shares(self.told)
-        return shares.find_uncovered(self.party, counts, subsets, set(self.survivors))
+        found: list[frozenset[Address]] = shares.find_uncovered(
+            self.party, counts, subsets, set(self.survivors)
+        )
+        return found
 
     def peel(self, agent: Address, secrets: Mapping[Address, int]) -> Words:
         """Return a survivor's vector without the masks that can be known.
