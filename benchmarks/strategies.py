@@ -47,7 +47,7 @@ AGENTS, ROWS, TEST_ROWS, ALPHA = 10, 3_000, 2_000, 0.1
 EPOCHS, ROUNDS, LAST = 5, 50, 5
 TARGET, HIGHER = 0.80, 0.85
 TUNING_SEED, SEEDS = 100, (0, 1, 2)
-RATES = ("0.01", "0.03", "0.1", "0.3", "1")
+RATES = ("0.03", "0.1", "0.3")
 LAYERS = [
     {"name": "fc1.weight", "shape": [32, 784]},
     {"name": "fc1.bias", "shape": [32]},
