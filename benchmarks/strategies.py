@@ -1,6 +1,6 @@
 """Which strategy learns unlike data in the fewest rounds.
 
-Ten agents hold 3,000 rows of MNIST, split by Dirichlet(0.1) so that most have two or three digits,
+Ten agents hold 3,000 rows of MNIST, split by Dirichlet(0.1) so that most have two to four digits,
 and train a perceptron 784-32-10 (25,450 parameters) for five local epochs a round, at most 50
 rounds. Updates are those that agents publish: clipped and rounded by the policy, summed as the
 validators do. Rounds are those until the accuracy on 2,000 test rows first reaches 0.80, and 0.85;
