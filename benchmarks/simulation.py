@@ -3,12 +3,14 @@
 The same rows, models, batches, seeds and weights in three programs that take turns, each a process
 of its own with one thread: the plain loop (the limit), flchain with every role on the in-memory
 ledger (one validator executes each round again and tests the model), and Flower with one worker.
-CPU seconds count imports and all child processes; memory is the peak of the process tree's
+CPU seconds count imports and all child processes, also those whose parent has ended: this process
+is their reaper (prctl(2), PR_SET_CHILD_SUBREAPER). Memory is the peak of the process tree's
 proportional set size. A run that takes too long is ended and has no figure, and its engine no
 further turn in that case.
 """
 
 import argparse
+import ctypes
 import json
 import os
 import signal
@@ -39,6 +41,9 @@ CASES = {
         "cohort": 100,
     },
 }
+SET_CHILD_SUBREAPER = 36
+LINGER = 20.0
+"""Seconds that processes may go on after the engine that started them has ended."""
 LIMITS = {"cpu": {"10 x 105,866": 1.15, "100 x 7,850": 1.0}, "first": 5.0, "peak": 700.0}
 
 
@@ -74,6 +79,7 @@ def measure(command: list[str], folder: Path, most: float) -> Measured:
         peak, watch = Peak(process.pid), Deadline(process.pid, most)
         lines = [json.loads(x) for x in process.stdout or () if x.startswith('{"')]
         process.wait()
+        reap_orphans()
         if watch.stop():
             peak.stop()
             raise OverdueError
@@ -90,6 +96,24 @@ def measure(command: list[str], folder: Path, most: float) -> Measured:
         beside=next(line["beside"] for line in lines if "beside" in line),
         curve=tuple(line["accuracy"] for line in rounds),
     )
+
+
+def adopt_orphans() -> None:
+    """Become the parent of processes below this one whose own parent ends."""
+    if ctypes.CDLL(None, use_errno=True).prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl: this system cannot count orphans' CPU")
+
+
+def reap_orphans() -> None:
+    """Wait for what an engine has left behind, and end what goes on for too long."""
+    deadline = time.monotonic() + LINGER
+    with suppress(ChildProcessError):
+        while True:
+            if os.waitpid(-1, os.WNOHANG) == (0, 0):
+                if time.monotonic() > deadline:
+                    for pid in list_tree(os.getpid())[1:]:
+                        os.kill(pid, signal.SIGKILL)
+                time.sleep(0.05)
 
 
 class Deadline:
@@ -135,7 +159,7 @@ class Peak:
 
 
 def list_tree(root: int) -> list[int]:
-    """Return a process and all below it; those that leave their parent are lost from sight."""
+    """Return a process and all below it; those whose parent has ended are lost from sight."""
     parents: dict[int, int] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -249,6 +273,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if not arguments.without_flower:
         subprocess.run(["bash", str(ROOT / "tools" / "peers.sh"), "flwr"], check=True)
+    adopt_orphans()
     rows = [
         row
         for name in arguments.cases
