@@ -118,7 +118,8 @@ class Reexecution:
             validators=past.opened.validators,
             masked=build_masked_inputs(
                 self.evidence.get_origin(number),
-                self.evidence.past.holders,
+                self.terms.policy,
+                self.evidence.past,
                 past,
                 self._read_releases(past, proposal or past.final_proposal),
             ),

@@ -20,6 +20,7 @@ from flchain.roles.archive import MalformedPayload
 from flchain.roles.context import Context
 from flchain.roles.duties import is_entitled
 from flchain.roles.masked.blobs import Messages
+from flchain.roles.masked.groups import group_round
 from flchain.roles.masked.keyring import Keyring
 from flchain.roles.masked.participant import WAIT_FOR_KEYS
 from flchain.roles.masked.rosters import Joined, JoinReader, build_round_roster
@@ -158,7 +159,9 @@ class Checker:
     def _build_roster(self, seen: Observation, joined: Mapping[Address, Joined]) -> Roster:
         keys = {agent: each.keys for agent, each in joined.items()}
         everybody, seed = seen.name_records(Phase.JOIN), seen.masked_past.anchors[Phase.SHARES]
-        return build_round_roster(self.terms, self._messages(seen).origin, everybody, keys, seed)
+        groups = group_round(self.terms.policy, seen.past, seen.round.round, seed).groups
+        origin = self._messages(seen).origin
+        return build_round_roster(self.terms, origin, everybody, keys, seed=seed, groups=groups)
 
     def _read_sharings(
         self, seen: Observation, roster: Roster
