@@ -24,6 +24,7 @@ from flchain.roles.masked.unmasking import (
 from flchain.roles.reports import Findings
 from flchain.roles.validator import compare_content
 from tests.e2e import forgeries
+from tests.e2e.federation import make_keys
 from tests.unit.roles.masked.scenes import (
     FIRST,
     add_up,
@@ -322,7 +323,7 @@ def test_robust_rule__one_member_sends_its_update_backwards__does_not_matter():
     }
     models = {}
     for rule in (robust, {"masking": robust["masking"]}):
-        federation = make_secure(15, overrides=rule)
+        federation = make_secure(15, overrides=rule, keys=make_keys(20))
         made = listen_to_updates(federation)
         liar = federation.agents[0]._participant
         make = liar.make_update
@@ -330,7 +331,7 @@ def test_robust_rule__one_member_sends_its_update_backwards__does_not_matter():
         def turn(seen, make=make):
             update = make(seen)
             sections = {
-                name: np.clip(-100 * part.astype(np.int64), -(2**18), 2**18).astype(np.int32)
+                name: np.clip(-100 * part.astype(np.int64), -(2**27), 2**27).astype(np.int32)
                 for name, part in update.sections.items()
             }
             return replace(update, sections=sections)
