@@ -40,6 +40,14 @@ class Grouping:
         """Return the group of an agent; nobody if it has not joined."""
         return next((group for group in self.groups if agent in group), NOBODY)
 
+    def find_newcomers(self, agents: AbstractSet[Address]) -> Agents:
+        """Return those who were in no sum that may be known, if a sum would tell about them.
+
+        They are fewer than it may: the contract would end the round.
+        """
+        new = frozenset(agents).difference(*self.known) if self.known else NOBODY
+        return new if len(new) < self.fewest else NOBODY
+
     def list_opened(self, survivors: AbstractSet[Address]) -> tuple[Agents, ...]:
         """Return for each group the survivors whose sum is opened; nobody where none is."""
         parts = [group & survivors for group in self.groups]

@@ -10,8 +10,6 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
 
-import numpy as np
-
 from flchain.crypto.secagg.complaints import complain, encode_complaint
 from flchain.crypto.secagg.keys import (
     Secrets,
@@ -21,7 +19,6 @@ from flchain.crypto.secagg.keys import (
     prove_keys,
 )
 from flchain.crypto.secagg.masking import encode_words, mask_input
-from flchain.crypto.secagg.masks import WORD
 from flchain.crypto.secagg.releases import Release, encode_release, release_shares
 from flchain.crypto.secagg.roster import Roster
 from flchain.crypto.secagg.shares import (
@@ -32,13 +29,12 @@ from flchain.crypto.secagg.shares import (
     open_shares,
 )
 from flchain.crypto.secagg.weights import (
-    TAIL,
     append_weight,
     build_opening,
     commit_weight,
     encode_weight,
 )
-from flchain.learning.masked_vectors import build_row, count_words
+from flchain.learning.masked_vectors import build_row
 from flchain.learning.parameters import QuantizedUpdate
 from flchain.protocol.calls import Complain
 from flchain.protocol.errors import AdapterError, EncodingError, ProofError
@@ -49,7 +45,8 @@ from flchain.roles.masked.blobs import Messages, Origin, join_messages
 from flchain.roles.masked.groups import Grouping, group_round
 from flchain.roles.masked.posting import DroppedOut, Posting, publish_message
 from flchain.roles.masked.rosters import JoinReader, build_round_roster
-from flchain.roles.masked.unmasking import read_sharing
+from flchain.roles.masked.standing import Standing
+from flchain.roles.masked.unmasking import encode_blank, read_sharing
 from flchain.roles.masked.vault import KeptRecord, Secret, Vault
 from flchain.roles.masked.views import verify_view
 from flchain.roles.observation import Observation
@@ -88,6 +85,7 @@ class Participant:
         if not _is_masked(seen):
             self._wipe(seen)
             return False
+        self._standing.explain_absence(seen)
         is_open = seen.now >= seen.masked.opens_at and seen.masked.anchor != ZERO_DIGEST
         if not is_open or self._out == seen.round.round:
             return False
@@ -228,7 +226,8 @@ class Participant:
     def _submit(self, seen: Observation) -> bytes | None:
         grouping, members = self._group(seen), seen.name_set(Phase.CHECK) & self._get_own(seen)
         if grouping.is_divided and len(members) < grouping.fewest:
-            return self._make_blank()
+            # Nobody can open it, and who sends none pays for that.
+            return encode_blank(self.terms.policy)
         self._check_trust(members, "shared")
         if members & self._read_joined(seen):
             return None
@@ -241,13 +240,6 @@ class Participant:
         row = build_row(self.make_update(seen), policy, bound.round_key, secret.weight)
         words = append_weight(row, opening)
         return encode_words(mask_input(roster, self._account, secrets, members, words))
-
-    def _make_blank(self) -> bytes:
-        """Return a vector of nothing: no sum of this agent's group can be opened any more.
-
-        The chain wants a record all the same, and who has none pays for that.
-        """
-        return encode_words(np.zeros(count_words(self.terms.policy) + TAIL, WORD))
 
     def _release(self, seen: Observation) -> bytes | None:
         grouping, members = self._group(seen), seen.name_set(Phase.CHECK) & self._get_own(seen)
@@ -354,6 +346,10 @@ class Participant:
         kept = self.vault.get_record(seen.round.round, Phase.UNMASK)
         if kept is not None and self._find_digest(seen, Phase.UNMASK) == kept.digest:
             self._posting.serve_release(seen.round.round, kept)
+
+    @cached_property
+    def _standing(self) -> Standing:
+        return Standing(self.context)
 
     @cached_property
     def _posting(self) -> Posting:

@@ -16,7 +16,7 @@ import numpy as np
 
 from flchain.crypto.groups import Point
 from flchain.crypto.secagg.errors import TooFewShares, WeightSumMismatch
-from flchain.crypto.secagg.masking import decode_words
+from flchain.crypto.secagg.masking import decode_words, encode_words
 from flchain.crypto.secagg.masks import WORD, Words, sum_words
 from flchain.crypto.secagg.releases import Release, decode_release
 from flchain.crypto.secagg.roster import Roster
@@ -37,6 +37,7 @@ from flchain.learning.parameters import Int64
 from flchain.protocol.canonical import CanonicalValue
 from flchain.protocol.errors import EncodingError, ProofError
 from flchain.protocol.events import UpdateSubmitted
+from flchain.protocol.policy import Policy
 from flchain.protocol.types import Address, Digest, Phase
 from flchain.roles.archive import Archive
 from flchain.roles.masked.blobs import Messages, Origin
@@ -261,6 +262,30 @@ def decode_listed(document: object) -> dict[Address, Digest]:
     return found
 
 
+def decode_groups(document: object) -> tuple[CountedGroup, ...]:
+    """Return the groups that an untrusted record tells of, none if there was one sum alone.
+
+    Raises EncodingError.
+    """
+    rows = document.get("groups", []) if isinstance(document, dict) else None
+    if not isinstance(rows, list):
+        raise EncodingError("round record: groups is not a list")
+    return tuple(map(_decode_group, rows))
+
+
+def _decode_group(row: object) -> CountedGroup:
+    match row:
+        case {
+            "agents": list(agents),
+            "survivors": list(survivors),
+            "weight": int(weight),
+            "fault": str(fault),
+        } if all(isinstance(agent, str) for agent in (*agents, *survivors)):
+            return CountedGroup(tuple(agents), tuple(survivors), weight, fault)
+        case _:
+            raise EncodingError("round record: a group is not agents, survivors, weight and fault")
+
+
 def _decode_row(row: object) -> tuple[Address, Digest]:
     match row:
         case [str(agent), str(digest)] if re.fullmatch("[0-9a-f]{64}", digest):
@@ -277,6 +302,11 @@ def _unmask(
     vectors = (read_vector(messages, each) for each in survivors)
     size = count_words(messages.terms.policy) + TAIL
     return split_sum(unmask(count_vectors(vectors, len(survivors)), corrections, size))
+
+
+def encode_blank(policy: Policy) -> bytes:
+    """Return a vector of nothing: for a group whose sum cannot be opened any more."""
+    return encode_words(np.zeros(count_words(policy) + TAIL, WORD))
 
 
 def read_vector(messages: Messages, submission: UpdateSubmitted) -> Words:

@@ -166,7 +166,7 @@ def test_aggregate__huge_weight_on_chain__costs_nothing():
         ({"aggregator.parameters": {"f": 1}}, "has no parameters"),
         (
             SECURE | {"aggregator": {"name": "median", "parameters": {"f": 1}}},
-            "median needs single updates.*choose weighted-mean, masking.groups above 1, or mode plain",
+            "median needs single updates.*weighted-mean, masking.groups above 1, or mode plain",
         ),
         (
             SECURE | {"aggregator": {"name": "scores/median", "parameters": {}}},
