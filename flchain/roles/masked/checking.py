@@ -163,7 +163,7 @@ class Checker:
         if self._standing is None:
             self._standing = Standing(self.context)
         suspects = self._standing.find_suspects(seen)
-        return choose_left_out(suspects, right, fewest)
+        return choose_left_out(suspects, [group & right for group in grouping.groups], fewest)
 
     def _group(self, seen: Observation) -> Grouping:
         seed = seen.masked_past.anchors[Phase.SHARES]

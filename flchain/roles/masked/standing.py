@@ -6,7 +6,8 @@ group again and again only by a luck that can be computed. Nothing is taken from
 out, and nobody is if the task could not go on without it.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -119,11 +120,17 @@ def _compute_part(groups: Groups) -> Fraction:
 
 
 def choose_left_out(
-    suspects: Mapping[Address, int], present: Collection[Address], fewest: int
+    suspects: Mapping[Address, int], parts: Iterable[AbstractSet[Address]], fewest: int
 ) -> frozenset[Address]:
-    """Return the suspects to leave out of those present, worst first, while enough are left."""
-    most = max(0, len(present) - fewest)
-    return frozenset([agent for agent in suspects if agent in present][:most])
+    """Return the suspects to leave out, worst first, while enough of their group are left.
+
+    `parts` are the groups without whom else is left out. A group never fails for want of a suspect.
+    """
+    chosen: set[Address] = set()
+    for part in parts:
+        spare = max(0, len(part) - fewest)
+        chosen.update([agent for agent in suspects if agent in part][:spare])
+    return frozenset(chosen)
 
 
 def is_left_out(past: MaskedPast, place: int | None) -> bool:
