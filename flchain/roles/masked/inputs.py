@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from flchain.learning.aggregation import CountedGroup
 from flchain.protocol.canonical import decode_canonical
 from flchain.protocol.errors import EncodingError, ProofError
 from flchain.protocol.events import ProposalSubmitted
@@ -13,7 +14,7 @@ from flchain.roles.history import RoundPast, TaskPast
 from flchain.roles.masked.blobs import Messages, Origin
 from flchain.roles.masked.groups import group_round
 from flchain.roles.masked.past import MaskedPast
-from flchain.roles.masked.unmasking import MaskedInputs, decode_listed
+from flchain.roles.masked.unmasking import MaskedInputs, decode_groups, decode_listed
 from flchain.roles.terms import Terms
 from flchain.storage.errors import ContentCorrupt, ContentUnavailable
 
@@ -77,6 +78,16 @@ def gather_releases(
             pass
         found[agent] = digest
     return found
+
+
+def fetch_groups(archive: Archive, aggregate_root: Digest) -> tuple[CountedGroup, ...]:
+    """Return the groups that a round's record tells of; none if it had one sum, or none at all.
+
+    Raises ContentUnavailable or ContentCorrupt if the record can't be had here, EncodingError or
+    ProofError if it is malformed.
+    """
+    data = archive.fetch(aggregate_root, max_size=MAX_RECORD_SIZE, kind="report")
+    return decode_groups(decode_canonical(data, max_size=MAX_RECORD_SIZE))
 
 
 def read_listed_releases(

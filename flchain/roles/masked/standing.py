@@ -12,14 +12,12 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from flchain.learning.aggregation import CountedGroup
-from flchain.protocol.canonical import decode_canonical
 from flchain.protocol.errors import AdapterError, EncodingError, ProofError
 from flchain.protocol.types import Address, Digest, Outcome, Phase, RoundId, Version
 from flchain.roles.context import Context
 from flchain.roles.history import RoundPast, TaskPast
-from flchain.roles.masked.inputs import MAX_RECORD_SIZE
+from flchain.roles.masked.inputs import fetch_groups
 from flchain.roles.masked.past import MaskedPast
-from flchain.roles.masked.unmasking import decode_groups
 from flchain.roles.observation import Observation
 
 _CAUTION = 4
@@ -88,8 +86,7 @@ class Standing:
         if known is not None and known[0] == root:
             return known[1]
         try:
-            data = self.context.archive.fetch(root, max_size=MAX_RECORD_SIZE, kind="report")
-            groups = decode_groups(decode_canonical(data, max_size=MAX_RECORD_SIZE))
+            groups = fetch_groups(self.context.archive, root)
         except (AdapterError, EncodingError, ProofError):
             return ()
         opened = tuple(group for group in groups if group.survivors)

@@ -238,11 +238,12 @@ def describe_masked(inputs: MaskedInputs, aggregate: Aggregate) -> dict[str, Can
     total, fault = aggregate.total_weight, aggregate.fault
     document: dict[str, CanonicalValue] = {"releases": releases, "weight": total, "fault": fault}
     if len(aggregate.groups) > 1:
-        document["groups"] = [_describe_group(group) for group in aggregate.groups]
+        document["groups"] = [describe_group(group) for group in aggregate.groups]
     return document
 
 
-def _describe_group(group: CountedGroup) -> CanonicalValue:
+def describe_group(group: CountedGroup) -> dict[str, CanonicalValue]:
+    """Return what documents say of a group."""
     return {
         "agents": list(group.agents),
         "survivors": list(group.survivors),
