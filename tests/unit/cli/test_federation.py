@@ -112,6 +112,17 @@ def test_tables__summary__accuracy_digest_and_hints(result):
     assert max(map(len, text.splitlines())) <= 100
 
 
+def test_tables__round_in_groups__says_how_many_counted(result):
+    document = json.loads(json.dumps(result[0]))
+    group = {"agents": 5, "survivors": 5, "weight": 9, "fault": ""}
+    document["rounds"][1]["groups"] = [group, group | {"weight": 0, "fault": "WeightSumMismatch"}]
+    console = Console(file=io.StringIO(), width=80)
+    print_summary(console, document, [])
+    text = console.file.getvalue()
+    assert "groups       round 2: 1 of 2 counted (WeightSumMismatch)" in text
+    assert "round 1: " not in text
+
+
 def test_federation__same_seed_other_number_of_threads__same_digest(result, tmp_path, monkeypatch):
     assert federation_module.WORKERS == 2
     monkeypatch.setattr(federation_module, "WORKERS", 1)

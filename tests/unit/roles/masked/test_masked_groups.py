@@ -1,10 +1,13 @@
 """Rounds that are divided: each group has a sum of its own, and a cheat spoils that alone."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from flchain.cli.records import list_records
+from flchain.cli.summary import _list_groups
 from flchain.crypto.secagg.errors import TooFewShares
 from flchain.crypto.secagg.releases import decode_release
 from flchain.protocol.records import Vote
@@ -21,7 +24,7 @@ from flchain.roles.masked.unmasking import (
     WEIGHT_FAULT,
     read_round,
 )
-from flchain.roles.reports import Findings
+from flchain.roles.reports import Findings, read_reports
 from flchain.roles.validator import compare_content
 from tests.e2e import forgeries
 from tests.e2e.federation import make_keys
@@ -351,3 +354,23 @@ def test_robust_rule__one_member_sends_its_update_backwards__does_not_matter():
         )
     assert models["median"][0] > 0.8
     assert models["median"][1] < models[None][1] / 2
+
+
+def test_display__round_in_groups__shows_them():
+    federation = make_secure(7, overrides=TWO)
+    seen = federation.run(1)
+    ledger, store, task_id = federation.ledger, federation.store, federation.task_id
+    session = SimpleNamespace(ledger=ledger, store=store, get_task_id=lambda: task_id)
+    grouping = get_grouping(federation, seen.live)
+    rows = list_records(session, None)
+    assert len(rows) == 4 * 7
+    for row in rows:
+        assert row["agent"] in grouping.groups[row["group"] - 1]
+    counted = _list_groups(seen.live, store)
+    assert [group["agents"] for group in counted] == [len(each) for each in grouping.groups]
+    assert sum(group["weight"] for group in counted) == read_record(federation, seen.live)["weight"]
+    reports = [document for _, document in read_reports(store, task_id, FIRST)]
+    assert reports
+    assert all(each["groups"] == read_record(federation, seen.live)["groups"] for each in reports)
+    result = next(c for c in verify(federation).checks if "2 of 2 groups" in c.detail)
+    assert "TooFew" not in result.detail
