@@ -60,6 +60,7 @@ def build_policy(rule: str, groups: int) -> Policy:
         "mode": "secure",
         "model": {"architecture": "mlp-mnist", "layers": LAYERS},
         "training.local_epochs": 1,
+        "training.learning_rate": "0.1",
         "min_agents": 5,
         "min_survivors": 5,
         "max_agents": AGENTS,
@@ -114,7 +115,7 @@ def run(rule: str, groups: int, attackers: int, alpha: float | None, seed: int) 
             sums.append(GroupSum({"delta": centre(np.sum(members, axis=0))}, len(members)))
         aggregate = Aggregate(combine_groups(sums, policy), (1,) * AGENTS, AGENTS)
         state = compute_next_state(state, aggregate, policy)
-    arrays = unflatten(to_float(state.sections["params"]), policy.model)
+    arrays = unflatten(to_float(state.sections["params"]), policy.model.layers)
     return get_trainer(policy.model).evaluate(arrays, test).accuracy
 
 
@@ -125,17 +126,12 @@ def measure() -> Iterator[Row]:
             for attackers in ATTACKERS:
                 found = [run(rule, groups, attackers, alpha, seed) for seed in SEEDS]
                 split = "IID" if alpha is None else f"Dirichlet {alpha}"
-                mean = statistics.fmean(found)
-                print(split, rule, groups, attackers, f"{mean:.3f}", flush=True)
-                yield {
-                    "split": split,
-                    "rule": rule,
-                    "groups": groups,
-                    "attackers": attackers,
-                    "accuracy": round(mean, 3),
-                    "lowest": round(min(found), 3),
-                }
+                name = f"{split}, {rule} of {groups}, {attackers} attackers"
+                print(name, found, flush=True)
+                yield Row(f"{name}: mean", "accuracy", statistics.fmean(found))
+                yield Row(f"{name}: lowest", "accuracy", min(found))
 
 
 if __name__ == "__main__":
-    write_results("masked_groups", list(measure()))
+    setting = {"agents": AGENTS, "rows": ROWS, "rounds": ROUNDS, "seeds": SEEDS, "factor": FACTOR}
+    write_results("masked_groups", list(measure()), setting)
