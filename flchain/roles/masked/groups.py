@@ -102,7 +102,7 @@ def divide(
     found: list[Agents] = []
     for part in _list_parts(everybody, known, policy.min_survivors):
         share = min(len(part) // policy.min_survivors, total * len(part) // len(everybody))
-        found.extend(split_agents(part, max(1, share), seed[:SEED_SIZE]))
+        found.extend(split_agents(part, share, seed[:SEED_SIZE]) if share > 1 else [part])
     return tuple(found)
 
 
