@@ -106,13 +106,24 @@ def divide(
     return tuple(found)
 
 
+@dataclass(frozen=True)
+class Before:
+    """What came of earlier rounds of a version: sets with known sums, and whether one had none."""
+
+    known: tuple[Agents, ...] = ()
+    has_failed: bool = False
+    """Whether a round had no group that could be opened."""
+
+
+NOTHING_BEFORE = Before()
+
+
 def group_round(policy: Policy, task: TaskPast, number: RoundId, seed: Digest) -> Grouping:
     """Return how a round is divided, once it is known who has joined."""
-    past = task.rounds[number]
-    known: tuple[Agents, ...] = ()
+    past, before = task.rounds[number], NOTHING_BEFORE
     for earlier in list_revealed(task, past):
-        known += list_sums(policy, task, earlier, known)
-    return _group(policy, task, past, seed, known)
+        before = _note_sums(policy, task, earlier, before)
+    return _group(policy, task, past, seed, before)
 
 
 def list_revealed(task: TaskPast, past: RoundPast) -> list[RoundPast]:
@@ -128,17 +139,6 @@ def list_revealed(task: TaskPast, past: RoundPast) -> list[RoundPast]:
     ]
 
 
-def list_sums(
-    policy: Policy, task: TaskPast, past: RoundPast, known: tuple[Agents, ...]
-) -> tuple[Agents, ...]:
-    """Return the sets whose sums a round that closed ATTEST may have told, each together."""
-    if past.masked is None:
-        return ()
-    grouping = _group(policy, task, past, past.masked.anchors[Phase.SHARES], known)
-    survivors = _name(task, past.masked.get_set(Phase.ATTEST))
-    return tuple(filter(None, grouping.list_opened(survivors)))
-
-
 def is_retry(task: TaskPast, version: Version, number: RoundId) -> bool:
     """Return whether a model from this version was refused before a round."""
     return any(
@@ -148,13 +148,26 @@ def is_retry(task: TaskPast, version: Version, number: RoundId) -> bool:
     )
 
 
+def _note_sums(policy: Policy, task: TaskPast, past: RoundPast, before: Before) -> Before:
+    """Return what is known after one more round that may have told its sums."""
+    if past.masked is None:
+        return before
+    grouping = _group(policy, task, past, past.masked.anchors[Phase.SHARES], before)
+    survivors = _name(task, past.masked.get_set(Phase.ATTEST))
+    opened = tuple(filter(None, grouping.list_opened(survivors)))
+    return Before(before.known + opened, before.has_failed or not opened)
+
+
 def _group(
-    policy: Policy, task: TaskPast, past: RoundPast, seed: Digest, known: tuple[Agents, ...]
+    policy: Policy, task: TaskPast, past: RoundPast, seed: Digest, before: Before
 ) -> Grouping:
     joined = NOBODY if past.masked is None else _name(task, past.masked.get_set(Phase.JOIN))
+    if before.has_failed and not before.known:
+        # Groups were too small: with another one of all, nobody has told anything in vain.
+        return Grouping((joined,), policy.min_survivors)
     again = is_retry(task, past.opened.parent_version, past.opened.round)
-    groups = divide(policy, joined, seed, known=known, is_retry=again)
-    return Grouping(groups, policy.min_survivors, known)
+    groups = divide(policy, joined, seed, known=before.known, is_retry=again)
+    return Grouping(groups, policy.min_survivors, before.known)
 
 
 def _list_parts(everybody: Agents, known: Sequence[Agents], fewest: int) -> list[Agents]:

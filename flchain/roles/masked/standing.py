@@ -17,7 +17,6 @@ from flchain.protocol.types import Address, Digest, Outcome, Phase, RoundId, Ver
 from flchain.roles.context import Context
 from flchain.roles.history import RoundPast, TaskPast
 from flchain.roles.masked.inputs import fetch_groups
-from flchain.roles.masked.past import MaskedPast
 from flchain.roles.observation import Observation
 
 _CAUTION = 4
@@ -37,7 +36,7 @@ class Standing:
     context: Context
     _found: dict[RoundId, tuple[Digest, Groups]] = field(default_factory=dict)
     _told: RoundId = _NO_ROUND
-    """The newest round for which this agent was told that it is left out."""
+    """The newest round for which this agent was told whether it is left out."""
 
     def find_suspects(self, seen: Observation) -> dict[Address, int]:
         """Return the agents that are left out of the newest round, worst first."""
@@ -49,9 +48,11 @@ class Standing:
     def explain_absence(self, seen: Observation) -> None:
         """Tell an agent, once, that its shares were left out, and why if it is known."""
         number, account, past = seen.round.round, self.context.signer.address, seen.masked_past
-        if self._told == number or not is_left_out(past, seen.find_place(account)):
+        if self._told == number or not past.has_closed(Phase.CHECK):
             return
         self._told = number
+        if seen.find_place(account) not in past.get_set(Phase.SHARES) - past.get_set(Phase.CHECK):
+            return
         product = self.find_suspects(seen).get(account)
         text = (
             "validators left you out of this round: your keys or shares came late or wrong, or a "
@@ -128,9 +129,3 @@ def choose_left_out(
         spare = max(0, len(part) - fewest)
         chosen.update([agent for agent in suspects if agent in part][:spare])
     return frozenset(chosen)
-
-
-def is_left_out(past: MaskedPast, place: int | None) -> bool:
-    """Return whether who has this place shared, and is not among the members."""
-    is_decided = past.has_closed(Phase.CHECK)
-    return is_decided and place in past.get_set(Phase.SHARES) - past.get_set(Phase.CHECK)

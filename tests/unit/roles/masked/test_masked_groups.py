@@ -165,6 +165,9 @@ def test_group__drops_below_the_fewest__is_not_opened_and_its_members_tell_nothi
     assert total == weight
     assert all(np.array_equal(sections[name], part) for name, part in expected.items())
     assert get_paid(federation, past) == set(opened["survivors"])
+    # Known early enough, nobody trains in vain.
+    trained = {account for _, account in made}
+    assert trained.isdisjoint(lost["group"]) == (phase is Phase.SHARES)
     # Whoever is left in it has posted a release, without a share.
     left = sorted(lost["group"])[:2]
     told = read_told(federation, past)
@@ -213,7 +216,7 @@ def read_told(federation, past):
 
 
 def test_round__no_group_can_be_opened__ends_at_once_without_a_version():
-    federation = make_secure(7, overrides=TWO)
+    federation = make_secure(7, rounds=2, overrides=TWO)
     lost = {}
 
     def is_away(seen, name):
@@ -236,6 +239,10 @@ def test_round__no_group_can_be_opened__ends_at_once_without_a_version():
     assert (record["fault"], record["weight"]) == (SIZE_FAULT, 0)
     assert get_paid(federation, past) == set()
     assert set(read_told(federation, past).values()) == {()}
+    # Nothing is known of the version: the next round has one sum, which dropouts spoil less.
+    seen = federation.run(2)
+    assert seen.live.outcome is Outcome.FINALIZED
+    assert "groups" not in read_record(federation, seen.live)
     assert verify(federation).is_sound
 
 
@@ -374,3 +381,25 @@ def test_display__round_in_groups__shows_them():
     assert all(each["groups"] == read_record(federation, seen.live)["groups"] for each in reports)
     result = next(c for c in verify(federation).checks if "2 of 2 groups" in c.detail)
     assert "TooFew" not in result.detail
+
+
+def test_releases__too_many_wrong_ones_of_one_sum__end_the_round_at_once_and_the_retry_is_divided():
+    federation = make_secure(7, rounds=2)
+    for agent in federation.agents[:5]:
+        part = agent._participant
+        release = part._release
+
+        def lie(seen, release=release):
+            payload = release(seen)
+            return payload[:-1] if seen.round.round == FIRST else payload
+
+        part._release = lie
+    seen = federation.run(2)
+    first, second = seen.past.rounds[FIRST], seen.past.rounds[SECOND]
+    assert first.outcome is Outcome.REJECTED_QUALITY
+    record = read_record(federation, first)
+    assert (record["fault"], len(record["releases"])) == (RELEASE_FAULT, 7)
+    assert get_paid(federation, first) == set()
+    assert second.outcome is Outcome.FINALIZED
+    assert len(read_record(federation, second)["groups"]) == 2
+    assert verify(federation).is_sound
