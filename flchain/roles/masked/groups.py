@@ -163,7 +163,7 @@ def _group(
 ) -> Grouping:
     joined = NOBODY if past.masked is None else _name(task, past.masked.get_set(Phase.JOIN))
     if before.has_failed and not before.known:
-        # Groups were too small: with another one of all, nobody has told anything in vain.
+        # Groups were too small for who dropped out, and there is no sum to tell this one from.
         return Grouping((joined,), policy.min_survivors)
     again = is_retry(task, past.opened.parent_version, past.opened.round)
     groups = divide(policy, joined, seed, known=before.known, is_retry=again)
