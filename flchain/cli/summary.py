@@ -42,6 +42,8 @@ class Outline:
     attack: str = ""
     attackers: int = 0
     mode: str = "plain"
+    groups: int = 1
+    """Masked sums of a round, at most."""
     killed: int = 0
     """Agents that are killed in the middle of the run."""
     contribution: str = "participation"

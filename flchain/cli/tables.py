@@ -139,9 +139,10 @@ def _describe_killed(summary: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _describe(run: dict[str, Any]) -> str:
     where = " in separate processes" if run["is_multiprocess"] else ""
+    groups = f" in {run['groups']} groups" if run["groups"] > 1 else ""
     return (
         f"{run['agents']} agents, {run['validators']} validators{where}; {run['dataset']}, "
-        f"{run['strategy']}, mode {run['mode']}, ledger {run['ledger']}, seed {run['seed']}"
+        f"{run['strategy']}, mode {run['mode']}{groups}, ledger {run['ledger']}, seed {run['seed']}"
     )
 
 
