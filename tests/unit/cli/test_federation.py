@@ -16,7 +16,6 @@ from flchain.cli.screen import Screen
 from flchain.cli.tables import format_amount, print_summary
 from flchain.cli.venues import open_memory_venue
 from flchain.config import Settings
-from flchain.learning.aggregation import check_rules
 from flchain.learning.strategies import DEFAULTS
 from flchain.protocol.errors import ConfigError
 from flchain.protocol.types import Role
@@ -152,9 +151,8 @@ def test_choice__groups_that_cannot_be__are_refused(tmp_path, changes, error):
 def test_plan__rule_that_needs_more_groups__is_refused(tmp_path):
     choice = replace(CHOICE, agents=12, mode="secure", groups=2, aggregator="median", byzantine=1)
     outline, _ = choose(choice, Settings(tmp_path), "simulate")
-    policy = build_plan(outline, Settings(tmp_path)).scenario.policy
     with pytest.raises(ConfigError, match=r"raise masking\.groups to 3"):
-        check_rules(policy)
+        build_plan(outline, Settings(tmp_path))
 
 
 def test_federation__same_seed_other_number_of_threads__same_digest(result, tmp_path, monkeypatch):
