@@ -97,7 +97,8 @@ def build_round() -> dict[str, Any]:
         "weights": {a: to_hex(weights.encode_weight(committed[a][0], CONTEXTS[a])) for a in AGENTS},
         "masked": {a: to_hex(masking.encode_words(masked[a])) for a in sorted(SURVIVORS)},
         "releases": {
-            a: to_hex(releases.encode_release(known, a, told[a])) for a in sorted(SURVIVORS)
+            a: to_hex(releases.encode_release(known.round_key, a, told[a]))
+            for a in sorted(SURVIVORS)
         },
         "complaint": to_hex(complaints.encode_complaint(known, AGENTS[1], complaint)),
         "sum": to_hex(masking.encode_words(total)),

@@ -16,6 +16,7 @@ from flchain.cli.numbers import (
     ALPHA,
     ATTACKERS,
     EPSILON,
+    GROUPS,
     NOISE,
     ROUNDS,
     SEED,
@@ -93,6 +94,13 @@ def federation_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--mode",
             type=click.Choice(("secure", "plain")),
             help="Masked updates, or plain ones. Default: secure in a demo, plain in a simulation.",
+        ),
+        click.option(
+            "--groups",
+            type=GROUPS,
+            default=1,
+            show_default=True,
+            help="Masked sums of a round; --aggregator then works on their means.",
         ),
         click.option(
             "--compression",

@@ -11,6 +11,7 @@ TASK = click.IntRange(1, 2**64 - 1)
 VERSION = click.IntRange(0, 2**32 - 1)
 AGENTS = click.IntRange(1, 1_024)
 ATTACKERS = click.IntRange(0, 1_023)
+GROUPS = click.IntRange(1, 64)
 VALIDATORS = click.IntRange(1, 64)
 """Seats of a committee."""
 SEED = click.IntRange(0, 2**256 - 1)

@@ -63,6 +63,7 @@ class Choice:
     task: str | None = None
     is_batched: bool = False
     mode: str | None = None
+    groups: int = 1
     kill: int = 0
     contribution: str = METHODS[0]
     compression: str = "none"
@@ -114,6 +115,7 @@ def choose(choice: Choice, settings: Settings, command: str) -> tuple[Outline, l
         attack=choice.attack,
         attackers=choice.attackers,
         mode=_choose_mode(choice, command, missing),
+        groups=choice.groups,
         killed=choice.kill,
         contribution=choice.contribution,
         compression=choice.compression,
@@ -135,10 +137,22 @@ def _choose_mode(choice: Choice, command: str, missing: list[str]) -> str:
         mode = SECURE if command == "demo" and not obstacle else PLAIN
         if command == "demo" and obstacle:
             missing.append(f"{obstacle}: updates are plain")
+    _verify_groups(choice, mode)
     spare = choice.agents - (count_survivors(choice.agents) if mode == SECURE else 1)
     if choice.kill > spare:
         raise ConfigError(f"{choice.agents} agents can spare {spare}: lower --kill")
     return mode
+
+
+def _verify_groups(choice: Choice, mode: str) -> None:
+    """Raise ConfigError if there can't be so many masked sums."""
+    if choice.groups > 1 and mode != SECURE:
+        raise ConfigError("--groups divides masked sums: add --mode secure, or leave it out")
+    if choice.groups > 1 and choice.agents < choice.groups * FEWEST_SECURE:
+        raise ConfigError(
+            f"{choice.groups} groups of {FEWEST_SECURE} take {choice.groups * FEWEST_SECURE} "
+            "agents: raise --agents or lower --groups"
+        )
 
 
 def _find_obstacle(choice: Choice) -> str:
@@ -235,8 +249,9 @@ def _build_overrides(outline: Outline, preset: Policy) -> dict[str, object]:
     if outline.agents > preset.max_agents:
         overrides["max_agents"] = outline.agents
     if outline.mode == SECURE:
-        fewest = count_survivors(outline.agents)
-        overrides |= {"min_agents": fewest, "min_survivors": fewest}
+        fewest = count_survivors(outline.agents // outline.groups)
+        overrides |= {"min_agents": count_survivors(outline.agents), "min_survivors": fewest}
+        overrides["masking.groups"] = outline.groups
         if outline.noise.is_wanted:
             # The weight of noised updates would tell on them.
             overrides["update.w_max"] = 1
@@ -257,6 +272,9 @@ def _choose_aggregator(outline: Outline, min_agents: int) -> dict[str, object]:
     aggregator = build_aggregator(outline.aggregator)
     rule = build_rule(aggregator, outline.byzantine, outline.agents)
     settings = dict(rule.parameters)
+    if outline.groups > 1:
+        # Its rows are groups; the policy is checked against what it needs.
+        return {"aggregator": {"name": rule.name, "parameters": settings}}
     least = aggregator.compute_least(settings, outline.agents)
     if least is None:
         raise ConfigError(

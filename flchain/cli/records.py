@@ -1,6 +1,7 @@
 """Rows about a task, read off the chain; content is read for CIDs and unclaimed rewards alone."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 from flchain.cli.draws import list_proofs, read_holders
@@ -14,9 +15,10 @@ from flchain.protocol.events import (
 )
 from flchain.protocol.manifest import decode_manifest
 from flchain.protocol.policy import MICROS
-from flchain.protocol.types import Digest, Outcome, Role, RoundId, Verdict
+from flchain.protocol.types import Address, Digest, Outcome, Phase, Role, RoundId, Verdict
 from flchain.roles.execution import compute_survivors
 from flchain.roles.history import History, RoundPast, TaskPast
+from flchain.roles.masked.groups import group_round
 from flchain.roles.spending import list_charged_rounds
 from flchain.roles.terms import load_terms
 from flchain.storage.cid import cid_from_digest
@@ -97,11 +99,13 @@ def list_updates(session: Session, number: int | None) -> Rows:
 def list_records(session: Session, number: int | None) -> Rows:
     """Return one row for each record of an agent in a masked round."""
     past = _read_past(session)
+    find_group = _find_groups(session, past)
     return [
         {
             "round": int(past_round.opened.round),
             "phase": phase.name,
             "place": place,
+            "group": find_group(past_round, past.holders[place]),
             "agent": past.holders[place],
             "relayed": past_round.masked.is_relayed(phase, place),
             "_digest": digest.hex(),
@@ -112,6 +116,26 @@ def list_records(session: Session, number: int | None) -> Rows:
         for phase, records in past_round.masked.records.items()
         for place, digest in sorted(records.items())
     ]
+
+
+def _find_groups(session: Session, past: TaskPast) -> Callable[[RoundPast, Address], int | None]:
+    """Return a function for the number of an agent's group; None where all are in one."""
+    try:
+        policy = load_terms(session.ledger, session.store, session.get_task_id()).policy
+    except FlchainError:
+        # Without the policy nobody can tell.
+        return lambda _past, _agent: None
+
+    @cache
+    def number_agents(number: RoundId) -> dict[Address, int]:
+        masked = past.rounds[number].masked
+        if masked is None or Phase.SHARES not in masked.anchors:
+            return {}
+        groups = group_round(policy, past, number, masked.anchors[Phase.SHARES]).groups
+        numbered = enumerate(groups if len(groups) > 1 else (), start=1)
+        return {agent: place for place, group in numbered for agent in group}
+
+    return lambda item, agent: number_agents(item.opened.round).get(agent)
 
 
 def list_votes(session: Session, number: int | None) -> Rows:

@@ -8,11 +8,14 @@ from flchain.cli.draws import Holding, list_proofs
 from flchain.cli.rules import NO_NOISE, Noise
 from flchain.cli.tally import PhaseClock, Tally
 from flchain.learning.evaluation import Evaluation
+from flchain.protocol.errors import FlchainError
 from flchain.protocol.events import ModelPublished
 from flchain.protocol.manifest import decode_manifest
 from flchain.protocol.records import Task
 from flchain.protocol.types import Address, Digest, Outcome, Version, Wei
+from flchain.roles.archive import Archive
 from flchain.roles.history import RoundPast, TaskPast, compute_waited
+from flchain.roles.masked.inputs import fetch_groups
 from flchain.storage.base import ContentStore
 from flchain.storage.cid import cid_from_digest
 
@@ -39,6 +42,8 @@ class Outline:
     attack: str = ""
     attackers: int = 0
     mode: str = "plain"
+    groups: int = 1
+    """Masked sums of a round, at most."""
     killed: int = 0
     """Agents that are killed in the middle of the run."""
     contribution: str = "participation"
@@ -105,10 +110,30 @@ def _build_round(number: int, results: Results, store: ContentStore) -> dict[str
         "seats": past.seats,
         "draw": list_proofs(past, results.holders),
         "proposals": len(past.proposals),
+        "groups": _list_groups(past, store),
         "seconds": {**seconds, "total": round(sum(seconds.values()), _DIGITS)},
         "state_digest": version.state_digest.hex() if version else None,
         "model_cid": _find_model_cid(store, version.state_digest) if version else None,
     }
+
+
+def _list_groups(past: RoundPast, store: ContentStore) -> list[dict[str, Any]]:
+    """Return what became of each group of a masked round; nothing where there was one sum."""
+    if past.masked is None or not past.proposals:
+        return []
+    try:
+        groups = fetch_groups(Archive(store), past.final_proposal.content.aggregate_root)
+    except FlchainError:
+        return []
+    return [
+        {
+            "agents": len(group.agents),
+            "survivors": len(group.survivors),
+            "weight": group.weight,
+            "fault": group.fault,
+        }
+        for group in groups
+    ]
 
 
 def _find_version(past: TaskPast, item: RoundPast) -> ModelPublished | None:

@@ -112,8 +112,21 @@ def _list_facts(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ("gas", _describe_gas(totals)),
         ("disk", f"{totals['disk_bytes'] / _MEBI:.1f} MiB"),
         ("seconds", _describe_seconds(summary)),
+        *_describe_groups(summary),
         *_describe_killed(summary),
     ]
+
+
+def _describe_groups(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return, of each masked round that was divided, how many groups counted and why not others."""
+    rows = [(row["round"], row["groups"]) for row in summary["rounds"] if row["groups"]]
+    return [("groups", "; ".join(_count_good(*row) for row in rows))] if rows else []
+
+
+def _count_good(number: int, groups: list[dict[str, Any]]) -> str:
+    faults = [group["fault"] for group in groups if group["fault"]]
+    why = f" ({', '.join(faults)})" if faults else ""
+    return f"round {number}: {len(groups) - len(faults)} of {len(groups)} counted{why}"
 
 
 def _describe_killed(summary: dict[str, Any]) -> list[tuple[str, str]]:
@@ -126,9 +139,10 @@ def _describe_killed(summary: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _describe(run: dict[str, Any]) -> str:
     where = " in separate processes" if run["is_multiprocess"] else ""
+    groups = f" in {run['groups']} groups" if run["groups"] > 1 else ""
     return (
         f"{run['agents']} agents, {run['validators']} validators{where}; {run['dataset']}, "
-        f"{run['strategy']}, mode {run['mode']}, ledger {run['ledger']}, seed {run['seed']}"
+        f"{run['strategy']}, mode {run['mode']}{groups}, ledger {run['ledger']}, seed {run['seed']}"
     )
 
 

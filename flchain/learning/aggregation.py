@@ -9,13 +9,14 @@ the pay. The rows are in an order that the round's key draws, which settles ties
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from flchain.learning.aggregators import (
     Aggregator,
+    Rows,
     Settings,
     find_centre,
     get_aggregator,
@@ -34,7 +35,7 @@ from flchain.learning.schemas import decode_update, get_aggregate_schema, get_up
 from flchain.learning.strategies import Step, get_strategy
 from flchain.protocol.contribution import METHODS
 from flchain.protocol.errors import ConfigError, EncodingError
-from flchain.protocol.policy import Policy
+from flchain.protocol.policy import MAX_GROUPS, Policy
 from flchain.protocol.types import Bps
 
 _WHOLE_BPS = 10_000
@@ -56,18 +57,31 @@ class Submission:
 
 
 @dataclass(frozen=True)
+class CountedGroup:
+    """What became of one group of masked updates: the weight of its sum, or the `fault`."""
+
+    agents: tuple[str, ...]
+    """All who joined in it."""
+    survivors: tuple[str, ...]
+    """Those whose sum was opened."""
+    weight: int = 0
+    fault: str = ""
+
+
+@dataclass(frozen=True)
 class Aggregate:
     """The weighted sum of a round's updates, in units of 2^-shift, or what stands for it.
 
     `weights` holds, in the order of the submissions, what each counted for: 0 is invalid. Of a
-    masked sum only the `total` is known, and `weights` says who is paid. A `fault` is a proven
-    reason why a round has no sum.
+    masked sum only the `total` is known, and `weights` says who is paid; `groups` are those that
+    the round was divided into. A `fault` is a proven reason why a round has no sum.
     """
 
     sections: dict[str, Int64]
     weights: tuple[int, ...]
     total: int | None = None
     fault: str = ""
+    groups: tuple[CountedGroup, ...] = ()
 
     @property
     def total_weight(self) -> int:
@@ -85,8 +99,10 @@ def check_rules(policy: Policy) -> None:
             f"policy: {strategy.name} sends counts that must stay exact; choose a lossless "
             "compression and no noise, or another strategy"
         )
+    if policy.is_secure:
+        _check_secure(policy)
     if policy.aggregator.name != _WEIGHTED_MEAN:
-        get_aggregator(policy.aggregator, policy.min_survivors, policy.max_agents)
+        _get_rule(policy)
     elif policy.aggregator.parameters:
         raise ConfigError("policy: weighted-mean has no parameters; remove aggregator.parameters")
     if uses_scores(policy.aggregator.name) and policy.rewards.contribution == METHODS[0]:
@@ -94,16 +110,24 @@ def check_rules(policy: Policy) -> None:
             f"policy: {policy.aggregator.name} needs scores that validators sign; add "
             f"rewards.contribution, one of {', '.join(METHODS[1:])}"
         )
-    if policy.is_secure:
-        _check_secure(policy)
+
+
+def _get_rule(policy: Policy) -> Aggregator:
+    """Return the policy's robust rule, which under masks has a row for each group."""
+    if not policy.is_secure:
+        return get_aggregator(policy.aggregator, policy.min_survivors, policy.max_agents)
+    groups = policy.masking.groups
+    return get_aggregator(policy.aggregator, groups, MAX_GROUPS, Rows("masking.groups", "groups"))
 
 
 def _check_secure(policy: Policy) -> None:
-    """Raise ConfigError if the policy wants more than a sum."""
-    if policy.aggregator.name != _WEIGHTED_MEAN:
+    """Raise ConfigError if the policy wants more than sums of groups."""
+    name = policy.aggregator.name
+    if uses_scores(name) or (name != _WEIGHTED_MEAN and policy.masking.groups == 1):
+        fix = "" if uses_scores(name) else ", masking.groups above 1"
         raise ConfigError(
-            f"policy: {policy.aggregator.name} needs single updates, which mode secure hides; "
-            "choose weighted-mean, or mode plain"
+            f"policy: {name} needs single updates, which mode secure hides; choose "
+            f"weighted-mean{fix}, or mode plain"
         )
     if policy.rewards.contribution != METHODS[0]:
         raise ConfigError(
@@ -175,7 +199,7 @@ def aggregate_updates(
         raise ConfigError(f"{len(submissions)} updates, the policy allows {policy.max_agents}")
     check_rules(policy)
     declared = _list_declared(submissions, policy)
-    if policy.aggregator.name != _WEIGHTED_MEAN:
+    if not is_sum(policy):
         return _aggregate_robustly(submissions, declared, policy, round_key, scores)
     # The caps depend on which updates are valid. Assume all; if not, sum once more.
     while True:
@@ -260,17 +284,22 @@ def _aggregate_robustly(
     rows_at = [place for place, update in enumerate(updates) if update]
     rows_at.sort(key=lambda place: _draw_place(submissions[place].agent, round_key))
     kept = [update for place in _select(rows_at, policy, scores) if (update := updates[place])]
-    rule = get_aggregator(policy.aggregator, policy.min_survivors, policy.max_agents)
-    settings = rule.weaken(len(kept), dict(policy.aggregator.parameters))
-    sections = {}
-    for name, size in get_update_schema(policy).sections:
-        rows = [update.sections[name] for update in kept]
-        sections[name] = (
-            np.zeros(size, np.int64)
-            if settings is None
-            else _scale_centre(rule, rows, settings, sum(weights), policy)
-        )
-    return Aggregate(sections, weights)
+    rows = [update.sections for update in kept]
+    return Aggregate(reduce_rows(rows, sum(weights), policy), weights)
+
+
+def reduce_rows(
+    rows: Sequence[Mapping[str, Int32]], total: int, policy: Policy
+) -> dict[str, Int64]:
+    """Return the total weight times the rule's centre of the rows; zero if they are too few."""
+    rule = _get_rule(policy)
+    settings = rule.weaken(len(rows), dict(policy.aggregator.parameters))
+    return {
+        name: np.zeros(size, np.int64)
+        if settings is None
+        else _scale_centre(rule, [row[name] for row in rows], settings, total, policy)
+        for name, size in get_update_schema(policy).sections
+    }
 
 
 def _select(places: list[int], policy: Policy, scores: Sequence[int] | None) -> list[int]:

@@ -78,7 +78,7 @@ def build_inputs(
         scores=found.scores,
         validators=past.opened.validators,
         masked=build_masked_inputs(
-            context.get_origin(past.opened.round), task.holders, past, found.releases
+            context.get_origin(past.opened.round), terms.policy, task, past, found.releases
         ),
     )
 

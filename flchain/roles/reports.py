@@ -19,6 +19,7 @@ from flchain.roles.archive import Archive, seal_payload
 from flchain.roles.context import Context
 from flchain.roles.execution import RoundResult, compute_survivors
 from flchain.roles.history import RoundPast
+from flchain.roles.masked.unmasking import describe_group
 from flchain.roles.terms import Terms
 from flchain.storage.base import ContentStore
 from flchain.storage.cid import Cid
@@ -61,6 +62,8 @@ def publish_report(
         "updates": [] if found.result is None else _list_updates(past, found.result),
         "quality": _describe_quality(terms, found),
     }
+    if found.result is not None and len(found.result.counted.groups) > 1:
+        document["groups"] = [describe_group(group) for group in found.result.counted.groups]
     sealed = seal_payload(
         encode_canonical(document),
         kind="report",

@@ -17,7 +17,7 @@ from flchain.roles.archive import Archive
 from flchain.roles.execution import compute_survivors
 from flchain.roles.masked.blobs import Messages
 from flchain.roles.masked.inputs import build_masked_inputs
-from flchain.roles.masked.unmasking import open_round, read_roster, read_vector
+from flchain.roles.masked.unmasking import read_round, read_vector
 from flchain.roles.observation import Watch
 from flchain.storage.cid import decode_cid
 from tests.e2e.federation import Federation
@@ -80,12 +80,13 @@ def read_transcript(federation: Federation, number: RoundId) -> Transcript:
     context, terms = federation.orchestrator.upkeep.context, federation.terms
     task = Watch(federation.ledger, federation.task_id).observe().past
     past, origin = task.rounds[number], context.get_origin(number)
-    inputs = build_masked_inputs(origin, task.holders, past)
+    inputs = build_masked_inputs(origin, terms.policy, task, past)
     assert inputs is not None
     messages = Messages(terms, Archive(federation.store), origin)
-    _, roster = read_roster(messages, inputs)
-    survivors = compute_survivors(past)
-    opening = open_round(messages, inputs, (each.agent for each in survivors))
+    (everybody,) = inputs.grouping.groups
+    round_ = read_round(messages, inputs, everybody)
+    roster, survivors = round_.roster, compute_survivors(past)
+    opening = round_.read_opening(everybody, (each.agent for each in survivors))
     return Transcript(
         roster=roster,
         survivors=tuple(each.agent for each in survivors),

@@ -46,7 +46,7 @@ class Run:
         roster = self.transcript.roster
         for holder in roster.graph.neighbours[owner][:times]:
             share = ReleasedShare(owner, Secret.MASKING, self.held[holder][owner].masking)
-            payload = encode_release(roster, holder, Release((share,)))
+            payload = encode_release(roster.round_key, holder, Release((share,)))
             sealed = messages.seal(holder, Phase.UNMASK, payload)
             context.archive.publish(sealed, f"planted/{holder}")
         return read_transcript(self.federation, FIRST)

@@ -66,7 +66,7 @@ def test_release__whoever_drops_out__tells_one_share_of_each_neighbour(drawn):
     for share in told.shares:
         is_self = share.secret is releases.Secret.SELF_MASK
         assert is_self == (share.owner in survivors)
-    message = releases.encode_release(party.roster, holder, told)
+    message = releases.encode_release(party.roster.round_key, holder, told)
     assert releases.decode_release(party.roster, holder, message) == told
 
 

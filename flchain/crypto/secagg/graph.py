@@ -5,6 +5,11 @@ stream SHA-256("flchain/secagg/v1/graph" || round key || seed || u64 counter), r
 big-endian numbers; a number at or above the largest multiple of the range is skipped, so that all
 orders are equally likely. Each agent's neighbours are the k/2 on either side in that circle. The
 seed must be fixed after the keys are.
+
+Agents may be divided into groups, with such a graph for each: nobody has a neighbour in another
+group, so that masks cancel and secrets are shared within one. The agents, in ascending order, are
+then shuffled by the stream SHA-256("flchain/secagg/v1/groups" || seed || u64 counter) and cut into
+runs whose lengths differ by one at most, longer ones first.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,6 +22,7 @@ from flchain.protocol.types import Address, Digest
 
 SEED_SIZE = 32
 _DOMAIN = b"flchain/secagg/v1/graph"
+_GROUPS_DOMAIN = b"flchain/secagg/v1/groups"
 _WORD = 8
 _RANGE = 1 << (8 * _WORD)
 
@@ -65,6 +71,36 @@ def build_graph(agents: Iterable[Address], degree: int, round_key: Digest, seed:
         for place, agent in enumerate(circle)
     }
     return _number({agent: found[agent] for agent in ordered})
+
+
+def join_graphs(graphs: Iterable[Graph]) -> Graph:
+    """Return one graph of agents none of whom is in two of the graphs.
+
+    Places count all agents: they are what they would be in one graph. Raises EncodingError if an
+    agent is in two.
+    """
+    found = [item for graph in graphs for item in graph.neighbours.items()]
+    neighbours = dict(found)
+    ordered = sort_agents(agent for agent, _ in found)
+    return _number({agent: neighbours[agent] for agent in ordered})
+
+
+def split_agents(
+    agents: Iterable[Address], count: int, seed: bytes
+) -> tuple[frozenset[Address], ...]:
+    """Return the agents in `count` groups that nobody chose, all of them with members.
+
+    Raises EncodingError on agents named twice, on more groups than agents, and on a seed of another
+    length than 32 bytes, which must be the round's alone.
+    """
+    ordered = sort_agents(agents)
+    if len(seed) != SEED_SIZE or not 0 < count <= len(ordered):
+        raise EncodingError(f"graph: {len(ordered)} agents cannot make {count} groups")
+    shuffled = shuffle(ordered, _draw_words(_GROUPS_DOMAIN + seed))
+    least, longer = divmod(len(shuffled), count)
+    ends = [(place + 1) * least + min(place + 1, longer) for place in range(count)]
+    starts = [0, *ends[:-1]]
+    return tuple(frozenset(shuffled[start:end]) for start, end in zip(starts, ends, strict=True))
 
 
 def shuffle(items: Sequence[Address], words: Iterator[int]) -> list[Address]:

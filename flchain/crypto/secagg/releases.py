@@ -28,7 +28,7 @@ from flchain.crypto.secagg.roster import Roster
 from flchain.crypto.secagg.shares import SharePair
 from flchain.crypto.secp256k1 import ORDER
 from flchain.protocol.errors import EncodingError
-from flchain.protocol.types import Address
+from flchain.protocol.types import Address, Digest
 
 _COUNT = 2
 _ENTRY_SIZE = AGENT_SIZE + 1 + SCALAR_SIZE
@@ -157,14 +157,14 @@ def collect_releases(releases: Iterable[tuple[Address, Release]]) -> dict[Addres
     return found
 
 
-def encode_release(roster: Roster, holder: Address, release: Release) -> bytes:
-    """Return the holder's message."""
+def encode_release(round_key: Digest, holder: Address, release: Release) -> bytes:
+    """Return the holder's message. One without shares says that it releases nothing."""
     entries = (
         encode_agent(share.owner) + bytes([share.secret]) + encode_scalar(share.value, ORDER)
         for share in release.shares
     )
     body = len(release.shares).to_bytes(_COUNT, "big") + b"".join(entries)
-    return encode_message(Kind.RELEASE, roster.round_key, holder, body)
+    return encode_message(Kind.RELEASE, round_key, holder, body)
 
 
 def decode_release(roster: Roster, holder: Address, data: bytes) -> Release:

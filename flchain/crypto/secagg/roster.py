@@ -1,10 +1,10 @@
 """What everybody knows once keys are fixed: who, with which keys, beside whom."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from flchain.crypto.secagg.errors import NoParameters
-from flchain.crypto.secagg.graph import Graph, build_graph
+from flchain.crypto.secagg.graph import Graph, build_graph, join_graphs
 from flchain.crypto.secagg.keys import PublicKeys
 from flchain.crypto.sigma.statements import Context
 from flchain.protocol.types import Address, Digest
@@ -29,6 +29,14 @@ class Roster:
         return replace(self.context, agent=agent)
 
 
+@dataclass(frozen=True, slots=True)
+class Neighbourhood:
+    """Agents with a graph of their own, in which each has `degree` neighbours."""
+
+    agents: frozenset[Address]
+    degree: int
+
+
 def build_roster(
     context: Context,
     keys: Mapping[Address, PublicKeys],
@@ -38,7 +46,7 @@ def build_roster(
     threshold: int,
     agents: Iterable[Address] | None = None,
 ) -> Roster:
-    """Return the roster of agents whose keys have been collected.
+    """Return the roster of agents whose keys have been collected, all in one graph.
 
     `context` is any agent's in this round, `seed` the graph's, fixed after the keys. `agents` has
     those too who joined but whose keys cannot be had or are not valid: they have places in the
@@ -46,9 +54,28 @@ def build_roster(
 
     Raises NoParameters unless 0 < threshold <= degree.
     """
-    if not 0 < threshold <= degree:
+    everybody = frozenset(keys if agents is None else agents)
+    groups = (Neighbourhood(everybody, degree),)
+    return build_grouped_roster(context, keys, seed, groups=groups, threshold=threshold)
+
+
+def build_grouped_roster(
+    context: Context,
+    keys: Mapping[Address, PublicKeys],
+    seed: bytes,
+    *,
+    groups: Sequence[Neighbourhood],
+    threshold: int,
+) -> Roster:
+    """Return the roster of agents in groups, whose threshold is the same.
+
+    Raises NoParameters unless 0 < threshold <= degree in each.
+    """
+    least = min(group.degree for group in groups)
+    if not 0 < threshold <= least:
         raise NoParameters(
-            f"secure aggregation: {threshold} of {degree} neighbours cannot restore a secret"
+            f"secure aggregation: {threshold} of {least} neighbours cannot restore a secret"
         )
-    graph = build_graph(keys if agents is None else agents, degree, context.round_key, seed)
+    key = context.round_key
+    graph = join_graphs(build_graph(each.agents, each.degree, key, seed) for each in groups)
     return Roster(context, threshold, graph, keys)

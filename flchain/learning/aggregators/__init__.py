@@ -4,6 +4,8 @@ A name is a rule, or stages and a rule with slashes between: `nnm/trimmed-mean`.
 are `f`, the number of Byzantine updates to withstand, and those of the parts.
 """
 
+from dataclasses import dataclass
+
 from flchain.learning.aggregators.base import Aggregator, Reducer, Settings, Stage
 from flchain.learning.aggregators.centres import CENTRED_CLIPPING, GEOMETRIC_MEDIAN
 from flchain.learning.aggregators.columns import (
@@ -53,6 +55,7 @@ __all__ = [
     "Aggregator",
     "Centre",
     "Reducer",
+    "Rows",
     "Settings",
     "Stage",
     "build_aggregator",
@@ -93,10 +96,21 @@ def uses_scores(name: str) -> bool:
     return name.split("/", maxsplit=1)[0] == SCORES.name
 
 
-def get_aggregator(spec: RuleSpec, least: int, most: int) -> Aggregator:
-    """Return a policy's rule for `least` to `most` updates a round.
+@dataclass(frozen=True)
+class Rows:
+    """What a rule gets rows of, and the policy's key for the fewest, as errors name them."""
 
-    Raises ConfigError on an unknown name or parameter, or if `least` updates are too few to
+    key: str = "min_survivors"
+    unit: str = "updates"
+
+
+UPDATES = Rows()
+
+
+def get_aggregator(spec: RuleSpec, least: int, most: int, rows: Rows = UPDATES) -> Aggregator:
+    """Return a policy's rule for `least` to `most` rows a round.
+
+    Raises ConfigError on an unknown name or parameter, or if `least` rows are too few to
     withstand `f` Byzantine ones.
     """
     aggregator = build_aggregator(spec.name)
@@ -104,9 +118,10 @@ def get_aggregator(spec: RuleSpec, least: int, most: int) -> Aggregator:
     _check_parameters(aggregator, settings)
     if not aggregator.is_enough(least, settings):
         needed = aggregator.compute_least(settings, most)
-        fix = f"raise min_survivors to {needed} or lower f" if needed else "lower f"
+        fix = f"raise {rows.key} to {needed} or lower f" if needed else "lower f"
         raise ConfigError(
-            f"policy: {spec.name} cannot withstand f = {settings['f']} among {least} updates; {fix}"
+            f"policy: {spec.name} cannot withstand f = {settings['f']} among {least} {rows.unit}; "
+            f"{fix}"
         )
     return aggregator
 

@@ -3,6 +3,7 @@
 from flchain.protocol.policy.architectures import ARCHITECTURES
 from flchain.protocol.policy.capacity import MAX_SHIFT, MIN_SHIFT, compute_shift
 from flchain.protocol.policy.document import (
+    MAX_GROUPS,
     compute_policy_digest,
     decode_policy,
     encode_policy,
@@ -31,6 +32,7 @@ from flchain.protocol.policy.records import (
 
 __all__ = [
     "ARCHITECTURES",
+    "MAX_GROUPS",
     "MAX_SHIFT",
     "MICROS",
     "MIN_SHIFT",

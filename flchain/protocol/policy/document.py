@@ -1,7 +1,7 @@
 """The canonical policy document: the only form that is stored, hashed and re-executed.
 
 Keys and nesting are those of `records.Policy`, plus `format`; rule parameters are an object.
-`compression` is left out where there is none.
+`compression` is left out where there is none, `masking.groups` where there is one.
 """
 
 import hashlib
@@ -42,6 +42,7 @@ MAX_AGENTS = 1_024
 MAX_WEIGHT = 255
 MAX_PARAMETERS = 2**31 - 1
 MAX_RANK = 8
+MAX_GROUPS = 64
 MIN_HONEST = 3
 """Fewest honest survivors among whom an update is hidden."""
 UINT96_MAX = 2**96 - 1
@@ -103,6 +104,7 @@ def verify_consistency(policy: Policy) -> None:
     update = policy.update
     if policy.is_secure:
         verify_masking(policy.masking, policy.min_survivors)
+        verify_groups(policy.masking.groups, policy.min_survivors, policy.max_agents)
     least_clip = 4 * policy.model.parameters
     if not policy.min_survivors <= policy.min_agents <= policy.max_agents:
         raise EncodingError("policy: min_survivors <= min_agents <= max_agents must hold")
@@ -133,6 +135,15 @@ def verify_masking(masking: MaskingSpec, min_survivors: int) -> None:
         raise EncodingError(
             f"policy: {MIN_HONEST} honest survivors must be left: raise min_survivors or lower "
             "masking.max_corrupt"
+        )
+
+
+def verify_groups(groups: int, min_survivors: int, max_agents: int) -> None:
+    """Raise EncodingError, with the way out, if so many groups could never have their survivors."""
+    if groups > 1 and max_agents < groups * min_survivors:
+        raise EncodingError(
+            f"policy: {groups} groups of {min_survivors} survivors need max_agents of at least "
+            f"{groups * min_survivors}; raise it, or lower masking.groups or min_survivors"
         )
 
 
@@ -194,6 +205,7 @@ def read_masking(table: TableReader) -> MaskingSpec:
     return MaskingSpec(
         threshold=table.read_integer("threshold", 1, MAX_AGENTS),
         max_corrupt=table.read_integer("max_corrupt", 0, MAX_AGENTS),
+        groups=table.read_integer("groups", 2, MAX_GROUPS) if table.has_key("groups") else 1,
     )
 
 
@@ -302,7 +314,7 @@ def _build_document(policy: Policy) -> dict[str, CanonicalValue]:
     if policy.cohort_bps != WHOLE_BPS:
         document["cohort_bps"] = policy.cohort_bps
     if policy.masking != NO_MASKING:
-        document["masking"] = dict(vars(policy.masking))
+        document["masking"] = _build_masking(policy.masking)
     return document
 
 
@@ -321,6 +333,13 @@ def _build_rewards(rewards: RewardSpec) -> dict[str, CanonicalValue]:
     document: dict[str, CanonicalValue] = dict(vars(rewards))
     if rewards.contribution == METHODS[0]:
         del document["contribution"]
+    return document
+
+
+def _build_masking(masking: MaskingSpec) -> dict[str, CanonicalValue]:
+    document: dict[str, CanonicalValue] = dict(vars(masking))
+    if masking.groups == 1:
+        del document["groups"]
     return document
 
 

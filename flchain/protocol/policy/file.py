@@ -1,9 +1,10 @@
 """The policy file that people write, in TOML or JSON.
 
-It has the document's keys with five comforts: `format` is left out; the layers of a shipped
+It has the document's keys with six comforts: `format` is left out; the layers of a shipped
 architecture and the count of parameters may be; `update.shift` may be, and is then the finest
 that fits; so may `mode`, which is then "secure", and `masking`, which then needs all of the fewest
-survivors but one and lets a third of them collude; and fractions are quoted decimals
+survivors but one and lets a third of them collude, also where it has nothing but `groups`;
+`masking.groups` may be 1; and fractions are quoted decimals
 (`training.learning_rate`, `training.momentum`,
 `update.coordinate_bound`, `update.clip`, `privacy.clip`, `privacy.noise_multiplier` and
 `privacy.epsilon`, of which "0" switches noise off). Numbers like 0.03 without quotes are
@@ -84,7 +85,7 @@ def _build_document(table: dict[str, Any]) -> dict[str, Any]:
     """Return the canonical document that `table` stands for; unknown keys stay in it."""
     document = {"format": FORMAT, "mode": SECURE, **table}
     if document["mode"] == SECURE:
-        document.setdefault("masking", _choose_masking(table.get("min_survivors")))
+        document["masking"] = _build_masking(table)
     if isinstance(table.get("model"), dict):
         document["model"] = _build_model(table["model"])
     if isinstance(table.get("training"), dict):
@@ -100,6 +101,17 @@ def _build_document(table: dict[str, Any]) -> dict[str, Any]:
     if document.get("compression") == {"name": NO_COMPRESSION.name, "parameters": {}}:
         del document["compression"]
     return document
+
+
+def _build_masking(table: dict[str, Any]) -> object:
+    """Return the document's masking; what is malformed is left for `read_policy`."""
+    usual = _choose_masking(table.get("min_survivors"))
+    given = table.get("masking", usual)
+    if not isinstance(given, dict):
+        return given
+    is_choice = given.keys() == {"groups"}
+    masking = {**usual, **given} if is_choice else given
+    return _drop(masking, "groups") if masking.get("groups") == 1 else masking
 
 
 def _choose_masking(min_survivors: object) -> dict[str, int]:

@@ -135,11 +135,12 @@ class MaskingSpec:
 
     Who releases shares has none of its own secrets, so that `threshold` + 1 agents must release.
     Above 64 agents, where not everybody is everybody's neighbour, the shares that restore follow
-    from the number of agents.
+    from the number of agents. A round is divided into up to `groups`, each with a sum of its own.
     """
 
     threshold: int = 0
     max_corrupt: int = 0
+    groups: int = 1
 
 
 NO_MASKING = MaskingSpec()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from flchain.learning.aggregation import compute_initial_state, verify_update
+from flchain.learning.aggregation import Aggregate, compute_initial_state, verify_update
 from flchain.learning.parameters import State
 from flchain.protocol.contribution import SignedScores
 from flchain.protocol.errors import AdapterError, EncodingError, ProofError
@@ -118,7 +118,8 @@ class Reexecution:
             validators=past.opened.validators,
             masked=build_masked_inputs(
                 self.evidence.get_origin(number),
-                self.evidence.past.holders,
+                self.terms.policy,
+                self.evidence.past,
                 past,
                 self._read_releases(past, proposal or past.final_proposal),
             ),
@@ -215,10 +216,7 @@ class Reexecution:
             self.findings.failed("proposal id", "it does not bind this content", number)
         self._compare_version(past, proposal)
         if result.content == proposal.content:
-            counted = result.counted
-            masks = "masks off, the commitments open: " if past.masked else ""
-            text = f"{masks}sum of weight {counted.total_weight}, state and rewards"
-            self.findings.passed("result", counted.fault or text, number)
+            self.findings.passed("result", _describe_result(past, result.counted), number)
             return True
         dispute = Dispute(self.terms, self.archive, self.evidence, past, result, proposal.content)
         for subject, detail in explain_content(dispute, self._read_version):
@@ -264,6 +262,20 @@ class Reexecution:
             return fetch_state(self.archive, recorded, self.terms)
         except (AdapterError, EncodingError, ProofError):
             return None
+
+
+def _describe_result(past: RoundPast, counted: Aggregate) -> str:
+    """Return in words what a right result is: the sum and the groups in it, or a fault."""
+    if counted.fault:
+        return counted.fault
+    masks = "masks off, the commitments open: " if past.masked else ""
+    text = f"{masks}sum of weight {counted.total_weight}"
+    if len(counted.groups) > 1:
+        faults = [group.fault for group in counted.groups if group.fault]
+        good = len(counted.groups) - len(faults)
+        text += f" of {good} of {len(counted.groups)} groups"
+        text += f" ({', '.join(faults)})" if faults else ""
+    return f"{text}, state and rewards"
 
 
 def audit_rounds(audit: Reexecution, rounds: Collection[RoundId], progress: Progress) -> None:

@@ -5,6 +5,7 @@ keys to nobody until they had dealt could else accuse everybody of having sent i
 """
 
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from flchain.crypto.secagg.complaints import decode_complaint, verify_complaint
@@ -20,9 +21,11 @@ from flchain.roles.archive import MalformedPayload
 from flchain.roles.context import Context
 from flchain.roles.duties import is_entitled
 from flchain.roles.masked.blobs import Messages
+from flchain.roles.masked.groups import Grouping, group_round
 from flchain.roles.masked.keyring import Keyring
 from flchain.roles.masked.participant import WAIT_FOR_KEYS
 from flchain.roles.masked.rosters import Joined, JoinReader, build_round_roster
+from flchain.roles.masked.standing import Standing, choose_left_out
 from flchain.roles.masked.unmasking import read_sharing, read_vector
 from flchain.roles.observation import Observation
 from flchain.roles.retention import name_round_pin, release_old
@@ -59,6 +62,7 @@ class Checker:
     _listened: RoundId = _NO_ROUND
     """The newest round in which it looked while complaints were open."""
     _keyring: Keyring | None = None
+    _standing: Standing | None = None
 
     def tick(self, seen: Observation) -> bool:
         """Do what is due; return whether something was sent."""
@@ -140,9 +144,30 @@ class Checker:
         roster = self._build_roster(seen, counted)
         sharings, is_short = self._read_sharings(seen, roster)
         convicted, is_open = self._convict(seen, roster, sharings)
-        out = convicted | find_undealt(roster, sharings)
-        good = {seen.find_place(agent) for agent in sharings if agent not in out}
+        right = sharings.keys() - convicted - find_undealt(roster, sharings)
+        members = right - self._find_unwanted(seen, right)
+        good = {seen.find_place(agent) for agent in members}
         return Checked(frozenset(p for p in good if p is not None), missing=is_short or is_open)
+
+    def _find_unwanted(self, seen: Observation, right: AbstractSet[Address]) -> frozenset[Address]:
+        """Return whom to leave out although all of its messages are right.
+
+        After a sum of this version who was not in it, if they are too few for a second one. Else
+        who was in failing groups too often, which would make the sets too unlike.
+        """
+        fewest = self.terms.policy.min_survivors
+        grouping = self._group(seen)
+        if grouping.known:
+            new = grouping.find_newcomers(right)
+            return new if len(right) - len(new) >= fewest else frozenset()
+        if self._standing is None:
+            self._standing = Standing(self.context)
+        suspects = self._standing.find_suspects(seen)
+        return choose_left_out(suspects, [group & right for group in grouping.groups], fewest)
+
+    def _group(self, seen: Observation) -> Grouping:
+        seed = seen.masked_past.anchors[Phase.SHARES]
+        return group_round(self.terms.policy, seen.past, seen.round.round, seed)
 
     def _select_joined(
         self, seen: Observation, found: Mapping[Address, Joined]
@@ -158,7 +183,8 @@ class Checker:
     def _build_roster(self, seen: Observation, joined: Mapping[Address, Joined]) -> Roster:
         keys = {agent: each.keys for agent, each in joined.items()}
         everybody, seed = seen.name_records(Phase.JOIN), seen.masked_past.anchors[Phase.SHARES]
-        return build_round_roster(self.terms, self._messages(seen).origin, everybody, keys, seed)
+        origin, groups = self._messages(seen).origin, self._group(seen).groups
+        return build_round_roster(self.terms, origin, everybody, keys, seed=seed, groups=groups)
 
     def _read_sharings(
         self, seen: Observation, roster: Roster

@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping
 
+from flchain.learning.aggregation import CountedGroup
 from flchain.protocol.canonical import decode_canonical
 from flchain.protocol.errors import EncodingError, ProofError
 from flchain.protocol.events import ProposalSubmitted
+from flchain.protocol.policy import Policy
 from flchain.protocol.types import Address, Digest, Phase
 from flchain.roles.archive import Archive, MalformedPayload
 from flchain.roles.context import Context
 from flchain.roles.history import RoundPast, TaskPast
 from flchain.roles.masked.blobs import Messages, Origin
+from flchain.roles.masked.groups import group_round
 from flchain.roles.masked.past import MaskedPast
-from flchain.roles.masked.unmasking import MaskedInputs, decode_listed
+from flchain.roles.masked.unmasking import MaskedInputs, decode_groups, decode_listed
 from flchain.roles.terms import Terms
 from flchain.storage.errors import ContentCorrupt, ContentUnavailable
 
@@ -25,22 +28,26 @@ class UnlistedReleases(ProofError):
 
 def build_masked_inputs(
     origin: Origin,
-    holders: tuple[Address, ...],
+    policy: Policy,
+    task: TaskPast,
     past: RoundPast,
     releases: Mapping[Address, Digest] | None = None,
 ) -> MaskedInputs | None:
     """Return what unmasking takes; None in plain mode. `releases` is by default all posted."""
-    masked = past.masked
+    masked, holders = past.masked, task.holders
     if masked is None:
         return None
     members = masked.get_set(Phase.CHECK)
     shared = name_records(masked, holders, Phase.SHARES)
+    posted, seed = name_releases(past, holders), masked.anchors[Phase.SHARES]
     return MaskedInputs(
         origin=origin,
-        seed=masked.anchors[Phase.SHARES],
+        seed=seed,
         joined=name_records(masked, holders, Phase.JOIN),
         sharings={agent: shared[agent] for agent in (holders[place] for place in sorted(members))},
-        releases=name_releases(past, holders) if releases is None else releases,
+        grouping=group_round(policy, task, past.opened.round, seed),
+        posted=posted,
+        releases=posted if releases is None else releases,
     )
 
 
@@ -71,6 +78,16 @@ def gather_releases(
             pass
         found[agent] = digest
     return found
+
+
+def fetch_groups(archive: Archive, aggregate_root: Digest) -> tuple[CountedGroup, ...]:
+    """Return the groups that a round's record tells of; none if it had one sum, or none at all.
+
+    Raises ContentUnavailable or ContentCorrupt if the record can't be had here, EncodingError or
+    ProofError if it is malformed.
+    """
+    data = archive.fetch(aggregate_root, max_size=MAX_RECORD_SIZE, kind="report")
+    return decode_groups(decode_canonical(data, max_size=MAX_RECORD_SIZE))
 
 
 def read_listed_releases(

@@ -5,7 +5,7 @@ the set and the block before: on another fork the record is refused. Where that 
 the sets that were fixed are below the task's or its own limits, it sends nothing more in the round.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,7 +19,7 @@ from flchain.crypto.secagg.keys import (
     prove_keys,
 )
 from flchain.crypto.secagg.masking import encode_words, mask_input
-from flchain.crypto.secagg.releases import encode_release, release_shares
+from flchain.crypto.secagg.releases import Release, encode_release, release_shares
 from flchain.crypto.secagg.roster import Roster
 from flchain.crypto.secagg.shares import (
     Sharing,
@@ -28,7 +28,12 @@ from flchain.crypto.secagg.shares import (
     is_dealt_to,
     open_shares,
 )
-from flchain.crypto.secagg.weights import append_weight, build_opening, commit_weight, encode_weight
+from flchain.crypto.secagg.weights import (
+    append_weight,
+    build_opening,
+    commit_weight,
+    encode_weight,
+)
 from flchain.learning.masked_vectors import build_row
 from flchain.learning.parameters import QuantizedUpdate
 from flchain.protocol.calls import Complain
@@ -37,9 +42,11 @@ from flchain.protocol.reverts import StaleView
 from flchain.protocol.types import ZERO_DIGEST, Address, Digest, Outcome, Phase, RoundId
 from flchain.roles.context import Context
 from flchain.roles.masked.blobs import Messages, Origin, join_messages
+from flchain.roles.masked.groups import Grouping, group_round
 from flchain.roles.masked.posting import DroppedOut, Posting, publish_message
 from flchain.roles.masked.rosters import JoinReader, build_round_roster
-from flchain.roles.masked.unmasking import read_sharing
+from flchain.roles.masked.standing import Standing
+from flchain.roles.masked.unmasking import encode_blank, read_sharing
 from flchain.roles.masked.vault import KeptRecord, Secret, Vault
 from flchain.roles.masked.views import verify_view
 from flchain.roles.observation import Observation
@@ -78,6 +85,7 @@ class Participant:
         if not _is_masked(seen):
             self._wipe(seen)
             return False
+        self._standing.explain_absence(seen)
         is_open = seen.now >= seen.masked.opens_at and seen.masked.anchor != ZERO_DIGEST
         if not is_open or self._out == seen.round.round:
             return False
@@ -171,11 +179,10 @@ class Participant:
         )
 
     def _share(self, seen: Observation) -> bytes | None:
-        joined = seen.name_records(Phase.JOIN)
-        missing = self._read_joined(seen, joined)
+        missing = self._read_joined(seen)
         if missing and not self._is_late(seen):
             return None
-        roster = self._build_roster(seen, joined, seen.masked.anchor)
+        roster = self._build_roster(seen)
         secret, secrets = self._secrets(seen)
         sharing = deal_shares(roster, self._account, secrets, secret.seed)
         return encode_sharing(roster, self._account, sharing)
@@ -195,7 +202,8 @@ class Participant:
         _, bad = open_shares(roster, self._account, secrets, dealt)
         known = {c.accused for c in seen.masked_past.complaints if c.agent == self._account}
         due = [dealer for dealer in bad if seen.find_place(dealer) not in known]
-        if not due and sharings.keys() == seen.name_set(Phase.SHARES) & roster.keys.keys():
+        dealers = seen.name_set(Phase.SHARES) & self._get_own(seen) & roster.keys.keys()
+        if not due and sharings.keys() == dealers:
             self._checked = seen.round.round
         for dealer in due:
             self._complain(seen, roster, secrets, dealer)
@@ -216,12 +224,14 @@ class Participant:
             self.context.send(call, number)
 
     def _submit(self, seen: Observation) -> bytes | None:
-        members = seen.name_set(Phase.CHECK)
+        grouping, members = self._group(seen), seen.name_set(Phase.CHECK) & self._get_own(seen)
+        if grouping.is_divided and len(members) < grouping.fewest:
+            # Nobody can open it, and who sends none pays for that.
+            return encode_blank(self.terms.policy)
         self._check_trust(members, "shared")
-        joined = seen.name_records(Phase.JOIN)
-        if members & self._read_joined(seen, joined):
+        if members & self._read_joined(seen):
             return None
-        roster = self._build_roster(seen, joined, seen.masked_past.anchors[Phase.SHARES])
+        roster = self._build_roster(seen)
         if not members <= roster.keys.keys():
             raise DroppedOut("validators attested keys that are not valid")
         secret, secrets = self._secrets(seen)
@@ -232,43 +242,52 @@ class Participant:
         return encode_words(mask_input(roster, self._account, secrets, members, words))
 
     def _release(self, seen: Observation) -> bytes | None:
-        members, survivors = seen.name_set(Phase.CHECK), seen.name_set(Phase.ATTEST)
+        grouping, members = self._group(seen), seen.name_set(Phase.CHECK) & self._get_own(seen)
+        survivors = grouping.find_opened(self._account, seen.name_set(Phase.ATTEST))
+        if grouping.is_divided and not survivors:
+            # Shares would tell on too few; the chain wants a record all the same.
+            return encode_release(self._origin(seen).round_key, self._account, Release(()))
         self._check_trust(survivors, "survived")
         roster, secrets, sharings = self._read_sharings(seen, Phase.CHECK)
         if sharings.keys() < members:
             return None
         held, _ = open_shares(roster, self._account, secrets, sharings)
         release = release_shares(roster, self._account, held, members, survivors)
-        return encode_release(roster, self._account, release)
+        return encode_release(roster.round_key, self._account, release)
 
     def _read_sharings(
         self, seen: Observation, phase: Phase
     ) -> tuple[Roster, Secrets, dict[Address, Sharing]]:
-        """Return the sharings of a phase's set that can be had and are well-formed."""
-        joined = seen.name_records(Phase.JOIN)
-        self._read_joined(seen, joined)
-        roster = self._build_roster(seen, joined, seen.masked_past.anchors[Phase.SHARES])
+        """Return the sharings of this agent's group that can be had and are well-formed."""
+        self._read_joined(seen)
+        roster = self._build_roster(seen)
         digests, found = seen.name_records(Phase.SHARES), {}
         messages = self._messages(seen)
-        for dealer in sorted(seen.name_set(phase) & roster.keys.keys()):
+        for dealer in sorted(seen.name_set(phase) & self._get_own(seen) & roster.keys.keys()):
             try:
                 found[dealer] = read_sharing(messages, roster, dealer, digests[dealer])
             except (AdapterError, EncodingError, ProofError):
                 continue
         return roster, self._secrets(seen)[1], found
 
-    def _read_joined(
-        self, seen: Observation, joined: Mapping[Address, Digest]
-    ) -> AbstractSet[Address]:
-        """Read everybody's keys; return whose are still missing."""
-        messages = self._messages(seen)
+    def _read_joined(self, seen: Observation) -> AbstractSet[Address]:
+        """Read the keys of this agent's group; return whose are still missing."""
+        messages, own = self._messages(seen), self._get_own(seen)
         if self._reader is None or self._reader.messages != messages:
             self._reader = JoinReader(messages)
-        return self._reader.read_all(joined)
+        records = seen.name_records(Phase.JOIN)
+        return self._reader.read_all({agent: records[agent] for agent in own})
 
-    def _build_roster(
-        self, seen: Observation, joined: Mapping[Address, Digest], seed: Digest
-    ) -> Roster:
+    def _group(self, seen: Observation) -> Grouping:
+        """Return how the round is divided."""
+        number, seed = seen.round.round, self._get_seed(seen)
+        return group_round(self.terms.policy, seen.past, number, seed)
+
+    def _get_own(self, seen: Observation) -> AbstractSet[Address]:
+        """Return this agent's group: its masks, its shares and its sum concern nobody else."""
+        return self._group(seen).find_group(self._account)
+
+    def _build_roster(self, seen: Observation) -> Roster:
         reader = self._reader or JoinReader(self._messages(seen))
         if self._account in reader.refused:
             raise DroppedOut("the message that this agent joined with is not valid")
@@ -279,7 +298,16 @@ class Participant:
                 is_retryable=True,
             )
         keys = {agent: each.keys for agent, each in reader.found.items()}
-        return build_round_roster(self.terms, self._origin(seen), joined, keys, seed)
+        joined, seed = seen.name_records(Phase.JOIN), self._get_seed(seen)
+        groups = self._group(seen).groups
+        return build_round_roster(
+            self.terms, self._origin(seen), joined, keys, seed=seed, groups=groups
+        )
+
+    def _get_seed(self, seen: Observation) -> Digest:
+        """Return the seed of groups and graph, which nobody chose."""
+        is_first = seen.phase is Phase.SHARES
+        return seen.masked.anchor if is_first else seen.masked_past.anchors[Phase.SHARES]
 
     def _secrets(self, seen: Observation) -> tuple[Secret, Secrets]:
         secret = self.vault.get_secret(seen.round.round)
@@ -318,6 +346,10 @@ class Participant:
         kept = self.vault.get_record(seen.round.round, Phase.UNMASK)
         if kept is not None and self._find_digest(seen, Phase.UNMASK) == kept.digest:
             self._posting.serve_release(seen.round.round, kept)
+
+    @cached_property
+    def _standing(self) -> Standing:
+        return Standing(self.context)
 
     @cached_property
     def _posting(self) -> Posting:

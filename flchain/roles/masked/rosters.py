@@ -4,14 +4,14 @@ The graph is over all who joined on chain. Keys and weights are behind digests, 
 have them, or have ones that are not valid: such an agent keeps its place and gets no shares.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from flchain.crypto.secagg.graph import SEED_SIZE
 from flchain.crypto.secagg.keys import PublicKeys, decode_keys
-from flchain.crypto.secagg.parameters import COMPLETE_UP_TO, compute_parameters
-from flchain.crypto.secagg.roster import Roster, build_roster
+from flchain.crypto.secagg.parameters import COMPLETE_UP_TO, Parameters, compute_parameters
+from flchain.crypto.secagg.roster import Neighbourhood, Roster, build_grouped_roster
 from flchain.crypto.secagg.weights import WeightCommitment, decode_weight, verify_weight
 from flchain.crypto.sigma.statements import Context as ProofContext
 from flchain.protocol.errors import AdapterError, EncodingError, ProofError
@@ -73,6 +73,22 @@ def decode_join(data: bytes, max_weight: int, context: ProofContext) -> Joined:
     return Joined(proven.keys, commitment)
 
 
+def choose_graphs(policy: Policy, sizes: Collection[int]) -> tuple[dict[int, int], int]:
+    """Return how many neighbours agents in groups of these sizes have, and how many shares restore.
+
+    One threshold serves all groups: the highest that keeps the bounds in each. Where there is none
+    each graph is complete, in which the policy's own threshold keeps them for certain.
+    """
+    if len(set(sizes)) == 1:
+        degree, threshold = choose_graph(policy, max(sizes))
+        return {max(sizes): degree}, threshold
+    chosen = {size: choose_range(policy, size) for size in sizes}
+    highest = min(each.highest for each in chosen.values())
+    if max(sizes) > COMPLETE_UP_TO and highest >= max(each.lowest for each in chosen.values()):
+        return {size: each.degree for size, each in chosen.items()}, highest
+    return {size: size - 1 for size in sizes}, policy.masking.threshold
+
+
 def choose_graph(policy: Policy, agents: int) -> tuple[int, int]:
     """Return how many neighbours each of so many agents has, and how many shares restore.
 
@@ -80,10 +96,21 @@ def choose_graph(policy: Policy, agents: int) -> tuple[int, int]:
     """
     if agents <= COMPLETE_UP_TO:
         return agents - 1, policy.masking.threshold
-    corruption = Bps(-(-policy.masking.max_corrupt * _WHOLE // agents))
+    chosen = choose_range(policy, agents)
+    return chosen.degree, chosen.threshold
+
+
+def choose_range(policy: Policy, agents: int) -> Parameters:
+    """Return the neighbours of each of so many agents, and the thresholds that keep the bounds.
+
+    Raises NoParameters if a sparse graph cannot keep them.
+    """
+    masking = policy.masking
+    if agents <= COMPLETE_UP_TO:
+        return Parameters(agents - 1, masking.max_corrupt + 1, policy.min_survivors - 1)
+    corruption = Bps(-(-masking.max_corrupt * _WHOLE // agents))
     dropout = Bps(-(-max(agents - policy.min_survivors, 0) * _WHOLE // agents))
-    parameters = compute_parameters(agents, corruption, dropout)
-    return parameters.degree, parameters.threshold
+    return compute_parameters(agents, corruption, dropout)
 
 
 def build_round_roster(
@@ -91,19 +118,21 @@ def build_round_roster(
     origin: Origin,
     joined: Mapping[Address, Digest],
     keys: Mapping[Address, PublicKeys],
+    *,
     seed: Digest,
+    groups: Sequence[frozenset[Address]] = (),
 ) -> Roster:
     """Return the roster of a round; `seed` is the anchor of SHARES, which nobody chose.
 
-    `joined` has all who joined on chain, `keys` those of them that are known.
+    `joined` has all who joined on chain, `keys` those of them that are known, and `groups` how they
+    are divided; without any they are all in one.
     """
-    degree, threshold = choose_graph(terms.policy, len(joined))
-    some = min(joined)
-    return build_roster(
-        origin.bind(some),
+    divided = groups or (frozenset(joined),)
+    degrees, threshold = choose_graphs(terms.policy, [len(group) for group in divided])
+    return build_grouped_roster(
+        origin.bind(min(joined)),
         {agent: keys[agent] for agent in joined if agent in keys},
         seed[:SEED_SIZE],
-        degree=degree,
+        groups=[Neighbourhood(group, degrees[len(group)]) for group in divided],
         threshold=threshold,
-        agents=joined,
     )

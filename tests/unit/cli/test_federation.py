@@ -112,6 +112,49 @@ def test_tables__summary__accuracy_digest_and_hints(result):
     assert max(map(len, text.splitlines())) <= 100
 
 
+def test_tables__round_in_groups__says_how_many_counted(result):
+    document = json.loads(json.dumps(result[0]))
+    group = {"agents": 5, "survivors": 5, "weight": 9, "fault": ""}
+    document["rounds"][1]["groups"] = [group, group | {"weight": 0, "fault": "WeightSumMismatch"}]
+    console = Console(file=io.StringIO(), width=80)
+    print_summary(console, document, [])
+    text = console.file.getvalue()
+    assert "groups       round 2: 1 of 2 counted (WeightSumMismatch)" in text
+    assert "round 1: " not in text
+
+
+def test_federation__groups_and_a_robust_rule__are_in_the_summary(tmp_path):
+    grouped = replace(CHOICE, agents=12, rounds=1, mode="secure", groups=3, aggregator="median")
+    document, _ = run(tmp_path, replace(grouped, attack="sign-flip-5", attackers=1))
+    (row,) = document["rounds"]
+    assert row["outcome"] == "FINALIZED"
+    assert [group["survivors"] for group in row["groups"]] == [4, 4, 4]
+    console = Console(file=io.StringIO(), width=80)
+    print_summary(console, document, [])
+    assert "mode secure in 3 groups" in console.file.getvalue()
+    assert "round 1: 3 of 3 counted" in console.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"groups": 2}, "add --mode secure"),
+        ({"groups": 2, "mode": "plain"}, "add --mode secure"),
+        ({"groups": 2, "mode": "secure", "agents": 5}, "2 groups of 3 take 6 agents"),
+    ],
+)
+def test_choice__groups_that_cannot_be__are_refused(tmp_path, changes, error):
+    with pytest.raises(ConfigError, match=error):
+        choose(replace(CHOICE, **changes), Settings(tmp_path), "simulate")
+
+
+def test_plan__rule_that_needs_more_groups__is_refused(tmp_path):
+    choice = replace(CHOICE, agents=12, mode="secure", groups=2, aggregator="median", byzantine=1)
+    outline, _ = choose(choice, Settings(tmp_path), "simulate")
+    with pytest.raises(ConfigError, match=r"raise masking\.groups to 3"):
+        build_plan(outline, Settings(tmp_path))
+
+
 def test_federation__same_seed_other_number_of_threads__same_digest(result, tmp_path, monkeypatch):
     assert federation_module.WORKERS == 2
     monkeypatch.setattr(federation_module, "WORKERS", 1)

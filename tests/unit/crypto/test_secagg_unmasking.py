@@ -261,7 +261,7 @@ def test_release__of_an_agent_that_shared_nothing__is_left_out():
 
 
 HOLDER = AGENTS[0]
-MESSAGE = releases.encode_release(ROSTER, HOLDER, RELEASES[HOLDER])
+MESSAGE = releases.encode_release(ROSTER.round_key, HOLDER, RELEASES[HOLDER])
 ENTRY, HEAD = 53, 60
 
 

@@ -82,7 +82,7 @@ def test_round__published__has_shares_that_open_and_releases_that_follow():
         held, bad = shares.open_shares(ROSTER, holder, SECRETS[holder], SHARINGS)
         assert bad == {}
         told = releases.release_shares(ROSTER, holder, held, frozenset(AGENTS), SURVIVORS)
-        assert releases.encode_release(ROSTER, holder, told) == parse(data)
+        assert releases.encode_release(ROSTER.round_key, holder, told) == parse(data)
 
 
 def test_round__published__unmasks_to_its_sum_and_opens_its_weights():

@@ -34,6 +34,7 @@ SECURE = {
     "min_survivors": 4,
     "masking": {"threshold": 3, "max_corrupt": 1},
 }
+GROUPED = SECURE | {"masking": {"threshold": 3, "max_corrupt": 1, "groups": 2}}
 
 
 def load_vector_policy(**overrides):
@@ -165,7 +166,19 @@ def test_aggregate__huge_weight_on_chain__costs_nothing():
         ({"aggregator.parameters": {"f": 1}}, "has no parameters"),
         (
             SECURE | {"aggregator": {"name": "median", "parameters": {"f": 1}}},
-            "median needs single updates.*choose weighted-mean, or mode plain",
+            "median needs single updates.*weighted-mean, masking.groups above 1, or mode plain",
+        ),
+        (
+            SECURE | {"aggregator": {"name": "scores/median", "parameters": {}}},
+            "scores/median needs single updates, which mode secure hides; choose weighted-mean, or",
+        ),
+        (
+            GROUPED | {"aggregator": {"name": "median", "parameters": {"f": 1}}},
+            "f = 1 among 2 groups; raise masking.groups to 3 or lower f",
+        ),
+        (
+            GROUPED | {"aggregator": {"name": "krum", "parameters": {}}},
+            "add 'f'",
         ),
         (
             SECURE | {"rewards.contribution": "shapley"},

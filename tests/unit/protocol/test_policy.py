@@ -10,6 +10,7 @@ from flchain.protocol.errors import ConfigError, EncodingError
 from flchain.protocol.policy import (
     ARCHITECTURES,
     Layer,
+    MaskingSpec,
     PrivacySpec,
     RuleSpec,
     compute_policy_digest,
@@ -108,6 +109,42 @@ def test_task_scalars__modes__have_masking_in_secure_mode_alone():
     assert (get_task_scalars(plain).threshold, get_task_scalars(plain).max_corrupt) == (0, 0)
     assert secure.is_secure
     assert (get_task_scalars(secure).threshold, get_task_scalars(secure).max_corrupt) == (5, 2)
+
+
+SECURE_FILE = FILE.replace('mode = "plain"\n', "").replace("min_survivors = 2", "min_survivors = 6")
+SECURE_FILE = SECURE_FILE.replace("min_agents = 3", "min_agents = 6")
+
+
+@pytest.mark.parametrize("given", ["", "[masking]\ngroups = 1\n"])
+def test_file__one_group__is_the_policy_without_a_choice(given):
+    policy = load_policy_file(SECURE_FILE + given)
+    assert policy.masking == MaskingSpec(threshold=5, max_corrupt=2)
+    assert b"groups" not in encode_policy(policy)
+
+
+def test_file__groups_alone__keep_the_usual_masking():
+    policy = load_policy_file(SECURE_FILE + "[masking]\ngroups = 3\n")
+    assert policy.masking == MaskingSpec(threshold=5, max_corrupt=2, groups=3)
+    assert policy == load_policy_file(SECURE_FILE, {"masking.groups": 3})
+    assert decode_policy(encode_policy(policy)) == policy
+    full = "[masking]\nthreshold = 4\nmax_corrupt = 1\ngroups = 1\n"
+    assert load_policy_file(SECURE_FILE + full).masking == MaskingSpec(4, 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ("groups = 0", "masking.groups is 0"),
+        ("groups = 65", "masking.groups is 65"),
+        ("groups = 11", "max_agents of at least 66"),
+        ("groups = 2\nthreshold = 5", "masking.max_corrupt is missing"),
+        ("threshold = 5", "masking.max_corrupt is missing"),
+        ("", "masking.max_corrupt is missing|masking.threshold is missing"),
+    ],
+)
+def test_file__masking_that_cannot_be__is_refused(given, error):
+    with pytest.raises(ConfigError, match=error):
+        load_policy_file(f"{SECURE_FILE}[masking]\n{given}\n")
 
 
 def test_architectures__mnist_network__has_the_published_size():

@@ -107,8 +107,8 @@ def go_on_all_the_same(federation):
         good.append(join(seen))
         return good[0]
 
-    def read_well(seen, joined):
-        missing = read(seen, joined)
+    def read_well(seen):
+        missing = read(seen)
         bound = part._origin(seen).bind(account)
         most = federation.terms.policy.update.w_max
         part._reader.refused.pop(account, None)

@@ -308,19 +308,21 @@ def test_listed__well_formed__is_read():
 def test_inputs__a_round__have_members_sharings_and_posted_releases(played):
     federation, seen = played
     origin = federation.agents[0].context.get_origin(FIRST)
-    inputs = build_masked_inputs(origin, seen.past.holders, seen.live)
+    policy, task = federation.terms.policy, seen.past
+    inputs = build_masked_inputs(origin, policy, task, seen.live)
     assert inputs.joined.keys() == inputs.sharings.keys() == set(seen.past.holders)
     assert inputs.seed == seen.masked_past.anchors[Phase.SHARES]
     assert inputs.releases == name_releases(seen.live, seen.past.holders)
     assert len(inputs.releases) == 4
     some = dict(list(inputs.releases.items())[:2])
-    assert build_masked_inputs(origin, seen.past.holders, seen.live, some).releases == some
+    assert build_masked_inputs(origin, policy, task, seen.live, some).releases == some
+    assert inputs.grouping.groups == (frozenset(seen.past.holders),)
 
 
 def test_inputs__plain_round__are_none(played):
-    _, seen = played
+    federation, seen = played
     plain = replace(seen.live, masked=None)
-    assert build_masked_inputs(None, seen.past.holders, plain) is None
+    assert build_masked_inputs(None, federation.terms.policy, seen.past, plain) is None
     assert name_releases(plain, seen.past.holders) == {}
     proposal = seen.live.final_proposal
     assert read_listed_releases(None, seen.past.holders, plain, proposal) is None

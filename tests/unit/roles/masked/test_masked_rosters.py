@@ -38,7 +38,9 @@ def make_reader(federation):
 
 def build(reader, joined):
     keys = {agent: each.keys for agent, each in reader.found.items()}
-    return build_round_roster(reader.messages.terms, reader.messages.origin, joined, keys, SEED)
+    return build_round_roster(
+        reader.messages.terms, reader.messages.origin, joined, keys, seed=SEED
+    )
 
 
 def test_roster__everybody_here__has_all_keys(joined):
