@@ -30,6 +30,8 @@ class Grouping:
     fewest: int
     known: tuple[Agents, ...] = ()
     """Whose sums of the same model version may be known already, each together."""
+    first: Agents = NOBODY
+    """All survivors of the version's first sum, with whom the contract compares those of this."""
 
     @property
     def is_divided(self) -> bool:
@@ -40,25 +42,55 @@ class Grouping:
         """Return the group of an agent; nobody if it has not joined."""
         return next((group for group in self.groups if agent in group), NOBODY)
 
-    def find_newcomers(self, agents: AbstractSet[Address]) -> Agents:
-        """Return those who were in no sum that may be known, if a sum would tell about them.
+    def find_unfit(self, present: AbstractSet[Address]) -> Agents:
+        """Return whom to leave out of the survivors; else the contract would end the round.
 
-        They are fewer than it may: the contract would end the round.
+        Who was not in the version's first sum, if they are fewer than a sum may tell about. If as
+        few of the first sum are missing, whole groups besides, until they are enough.
         """
-        new = frozenset(agents).difference(*self.known) if self.known else NOBODY
-        return new if len(new) < self.fewest else NOBODY
+        if not self.first:
+            return NOBODY
+        new, gone = frozenset(present - self.first), frozenset(self.first - present)
+        out = new if len(new) < self.fewest else NOBODY
+        if 0 < len(gone) < self.fewest:
+            hurt = frozenset().union(*(each for each in self.known if each & gone))
+            parts = [group & self.first & present for group in self.groups]
+            for part in sorted(filter(None, parts), key=lambda p: (not p & hurt, len(p), min(p))):
+                if len(gone) < self.fewest:
+                    out, gone = out | part, gone | part
+        return out if len(present - out) >= self.fewest else NOBODY
 
     def list_opened(self, survivors: AbstractSet[Address]) -> tuple[Agents, ...]:
         """Return for each group the survivors whose sum is opened; nobody where none is."""
         parts = [group & survivors for group in self.groups]
-        large = tuple(part if len(part) >= self.fewest else NOBODY for part in parts)
-        if len(self.groups) == 1 and len(self.known) <= 1:
+        large = [part if len(part) >= self.fewest else NOBODY for part in parts]
+        if len(self.groups) == 1 and self.known == (self.first,):
             # The contract has compared these two sets already, by a rule that allows more.
-            return large
-        sets = [*self.known, *filter(None, large)]
-        if any(len(cell) < self.fewest for cell in refine(sets)):
-            return (NOBODY,) * len(large)
-        return large
+            return tuple(large)
+        while small := self._find_small_cell(large):
+            place = self._choose_closed(large, small)
+            if place is None:
+                return (NOBODY,) * len(large)
+            large[place] = NOBODY
+        return tuple(large)
+
+    def _find_small_cell(self, parts: Sequence[Agents]) -> Agents:
+        """Return agents about whom the sums would tell, though they are too few; else nobody."""
+        cells = refine([*self.known, *filter(None, parts)])
+        return next((cell for cell in cells if len(cell) < self.fewest), NOBODY)
+
+    def _choose_closed(self, parts: Sequence[Agents], small: Agents) -> int | None:
+        """Return which part not to open, so that nothing is told about too few; None if none helps.
+
+        The one that they are in, else the smallest of those within a known set that they are in.
+        """
+        around = frozenset().union(*(each for each in self.known if small <= each))
+        ranked = [
+            (not small <= part, len(part), place)
+            for place, part in enumerate(parts)
+            if part and (small <= part or part & around)
+        ]
+        return min(ranked)[-1] if ranked else None
 
     def find_opened(self, agent: Address, survivors: AbstractSet[Address]) -> Agents:
         """Return the survivors in an agent's group if their sum is opened, else nobody."""
@@ -110,9 +142,11 @@ def group_round(policy: Policy, task: TaskPast, number: RoundId, seed: Digest) -
     """Return how a round is divided, once it is known who has joined."""
     past = task.rounds[number]
     known: tuple[Agents, ...] = ()
+    first = NOBODY
     for earlier in list_revealed(task, past):
-        known += list_sums(policy, task, earlier, known)
-    return _group(policy, task, past, seed, known)
+        known += list_sums(policy, task, earlier, known, first)
+        first = first or _list_survivors(task, earlier)
+    return _group(policy, task, past, seed, known=known, first=first)
 
 
 def list_revealed(task: TaskPast, past: RoundPast) -> list[RoundPast]:
@@ -129,14 +163,18 @@ def list_revealed(task: TaskPast, past: RoundPast) -> list[RoundPast]:
 
 
 def list_sums(
-    policy: Policy, task: TaskPast, past: RoundPast, known: tuple[Agents, ...]
+    policy: Policy, task: TaskPast, past: RoundPast, known: tuple[Agents, ...], first: Agents
 ) -> tuple[Agents, ...]:
     """Return the sets whose sums a round that closed ATTEST may have told, each together."""
     if past.masked is None:
         return ()
-    grouping = _group(policy, task, past, past.masked.anchors[Phase.SHARES], known)
-    survivors = _name(task, past.masked.get_set(Phase.ATTEST))
-    return tuple(filter(None, grouping.list_opened(survivors)))
+    seed = past.masked.anchors[Phase.SHARES]
+    grouping = _group(policy, task, past, seed, known=known, first=first)
+    return tuple(filter(None, grouping.list_opened(_list_survivors(task, past))))
+
+
+def _list_survivors(task: TaskPast, past: RoundPast) -> Agents:
+    return NOBODY if past.masked is None else _name(task, past.masked.get_set(Phase.ATTEST))
 
 
 def is_retry(task: TaskPast, version: Version, number: RoundId) -> bool:
@@ -149,12 +187,18 @@ def is_retry(task: TaskPast, version: Version, number: RoundId) -> bool:
 
 
 def _group(
-    policy: Policy, task: TaskPast, past: RoundPast, seed: Digest, known: tuple[Agents, ...]
+    policy: Policy,
+    task: TaskPast,
+    past: RoundPast,
+    seed: Digest,
+    *,
+    known: tuple[Agents, ...],
+    first: Agents,
 ) -> Grouping:
     joined = NOBODY if past.masked is None else _name(task, past.masked.get_set(Phase.JOIN))
     again = is_retry(task, past.opened.parent_version, past.opened.round)
     groups = divide(policy, joined, seed, known=known, is_retry=again)
-    return Grouping(groups, policy.min_survivors, known)
+    return Grouping(groups, policy.min_survivors, known, first)
 
 
 def _list_parts(everybody: Agents, known: Sequence[Agents], fewest: int) -> list[Agents]:
