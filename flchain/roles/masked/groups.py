@@ -67,30 +67,31 @@ class Grouping:
         if len(self.groups) == 1 and self.known == (self.first,):
             # The contract has compared these two sets already, by a rule that allows more.
             return tuple(large)
-        while small := self._find_small_cell(large):
-            place = self._choose_closed(large, small)
-            if place is None:
+        while small := self._find_small_cells(large):
+            closed = self._choose_closed(large, small)
+            if not closed:
                 return (NOBODY,) * len(large)
-            large[place] = NOBODY
+            large = [NOBODY if place in closed else part for place, part in enumerate(large)]
         return tuple(large)
 
-    def _find_small_cell(self, parts: Sequence[Agents]) -> Agents:
-        """Return agents about whom the sums would tell, though they are too few; else nobody."""
+    def _find_small_cells(self, parts: Sequence[Agents]) -> list[Agents]:
+        """Return the sets of agents about whom the sums would tell, though they are too few."""
         cells = refine([*self.known, *filter(None, parts)])
-        return next((cell for cell in cells if len(cell) < self.fewest), NOBODY)
+        return [cell for cell in cells if len(cell) < self.fewest]
 
-    def _choose_closed(self, parts: Sequence[Agents], small: Agents) -> int | None:
-        """Return which part not to open, so that nothing is told about too few; None if none helps.
+    def _choose_closed(self, parts: Sequence[Agents], small: Sequence[Agents]) -> set[int]:
+        """Return which parts not to open, so that less is told; none if that does not help.
 
-        The one that they are in, else the smallest of those within a known set that they are in.
+        For each small cell the part that it is in, else the smallest of those within a known set
+        that it is in; but none where another, closed as well, may have helped already.
         """
-        around = frozenset().union(*(each for each in self.known if small <= each))
-        ranked = [
-            (not small <= part, len(part), place)
-            for place, part in enumerate(parts)
-            if part and (small <= part or part & around)
-        ]
-        return min(ranked)[-1] if ranked else None
+        closed: set[int] = set()
+        for cell in small:
+            around = cell.union(*(each for each in self.known if cell <= each))
+            near = [place for place, part in enumerate(parts) if part & around]
+            if near and closed.isdisjoint(near):
+                closed.add(min(near, key=lambda p: (not cell <= parts[p], len(parts[p]), p)))
+        return closed
 
     def find_opened(self, agent: Address, survivors: AbstractSet[Address]) -> Agents:
         """Return the survivors in an agent's group if their sum is opened, else nobody."""
