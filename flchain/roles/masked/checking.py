@@ -155,14 +155,16 @@ class Checker:
         In the second sum of a version whoever makes the two sets too unlike. Else who was in
         failing groups too often, which would do that.
         """
-        fewest = self.terms.policy.min_survivors
-        grouping = self._group(seen)
+        policy, grouping = self.terms.policy, self._group(seen)
         if grouping.first:
             return grouping.find_unfit(right)
         if self._standing is None:
             self._standing = Standing(self.context)
         suspects = self._standing.find_suspects(seen)
-        return choose_left_out(suspects, [group & right for group in grouping.groups], fewest)
+        parts = [group & right for group in grouping.groups]
+        # No more than may be corrupt: who spoils a victim's groups alone makes a suspect of it.
+        most = max(1, policy.masking.max_corrupt)
+        return choose_left_out(suspects, parts, policy.min_survivors, most=most)
 
     def _group(self, seen: Observation) -> Grouping:
         seed = seen.masked_past.anchors[Phase.SHARES]

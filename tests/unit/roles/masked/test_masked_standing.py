@@ -1,6 +1,7 @@
 """Who spoils groups again and again is left out, and nobody else but by a luck that is computed."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -15,6 +16,8 @@ from flchain.roles.masked.groups import Grouping
 from flchain.roles.masked.standing import choose_left_out, compute_products
 from flchain.roles.masked.unmasking import SIZE_FAULT, WEIGHT_FAULT, decode_groups
 from flchain.roles.reports import Findings
+from flchain.storage.cid import cid_from_digest
+from flchain.storage.errors import ContentUnavailable
 from tests.unit.roles.masked.scenes import collect_notices, make_secure, read_record
 from tests.unit.roles.masked.test_masked_groups import (
     get_grouping,
@@ -70,7 +73,9 @@ def test_products__who_was_away__stay_what_they_were():
 )
 def test_left_out__suspects__worst_first_while_enough_of_a_group_are_left(parts, fewest, expected):
     suspects = {"a": 100, "b": 50, "c": 40}
-    assert choose_left_out(suspects, list(map(frozenset, parts)), fewest) == frozenset(expected)
+    assert choose_left_out(suspects, list(map(frozenset, parts)), fewest, most=3) == frozenset(
+        expected
+    )
 
 
 def test_luck__one_cheat_in_many_tasks__takes_few_others_along():
@@ -148,10 +153,12 @@ def test_cheat__spoils_group_after_group__is_left_out_and_told_so(monkeypatch):
     # Two results in a row, instead of the six that nine agents take.
     monkeypatch.setattr(standing, "_CAUTION", 0.3)
     federation = make_secure(9, rounds=6)
-    part = federation.agents[0]._participant
+    # Of those who are as unlikely the one with the lowest account goes, where one may.
+    _, number = min(number_agents(federation).items())
+    part = federation.agents[number]._participant
     notices = collect_notices(part)
     rounds = {RoundId(number) for number in range(1, 7)}
-    cheat, stakes = mask_other_weight(federation, 0, rounds), get_stakes(federation)
+    cheat, stakes = mask_other_weight(federation, number, rounds), get_stakes(federation)
     seen = federation.run(5)
     # The whole sum fails, the retry makes a version; then the whole sum is one without the cheat.
     refused, good = Outcome.REJECTED_QUALITY, Outcome.FINALIZED
@@ -229,3 +236,32 @@ def play_two(federation, roles):
     found = [past.outcome for past in seen.past.rounds.values()]
     assert found == [Outcome.REJECTED_QUALITY, Outcome.FINALIZED]
     return seen
+
+
+def test_standing__records_are_gone__asks_for_one_of_them_once_a_round(monkeypatch):
+    """A store may take a minute to say that it finds nothing, and CHECK is short."""
+    federation = make_secure(4, rounds=4)
+    seen = federation.run(3)
+    asked = []
+
+    def fetch(_archive, root):
+        asked.append(root)
+        raise ContentUnavailable(cid_from_digest(root), "nowhere")
+
+    monkeypatch.setattr(standing, "fetch_groups", fetch)
+    other = standing.Standing(federation.validators[0].context)
+    later = replace(seen, round=replace(seen.round, round=RoundId(4)))
+    rounds = {**seen.past.rounds, RoundId(4): seen.live}
+    later = replace(later, past=replace(seen.past, rounds=rounds))
+    for _ in range(3):
+        assert other.find_suspects(later) == {}
+    assert len(asked) == 1
+
+
+def test_left_out__more_suspects_than_may_collude__only_the_worst():
+    """Whoever spoils only the groups that a victim is in makes a suspect of it."""
+    suspects = {"a": 100, "b": 50, "c": 40}
+    parts = [frozenset("adefg"), frozenset("bchij")]
+    assert choose_left_out(suspects, parts, 3, most=2) == frozenset("ab")
+    assert choose_left_out(suspects, parts, 5, most=2) == frozenset()
+    assert choose_left_out(suspects, [parts[1], parts[0]], 3, most=1) == frozenset("a")
