@@ -1,5 +1,6 @@
 """Whoever joins, the groups are fair, and what is opened never tells about too few."""
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import combinations
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from flchain.crypto.secagg.graph import build_graph, join_graphs, split_agents
 from flchain.protocol.errors import EncodingError
+from flchain.protocol.policy import MaskingSpec
 from flchain.roles.masked.groups import Grouping, count_groups, divide, refine
 from flchain.roles.masked.rosters import choose_graphs
 from tests.unit.crypto.secagg_round import address, digest
@@ -193,9 +195,83 @@ def test_opened__sets_that_cross__none_is():
 
 def test_opened__single_group_after_a_single_sum__is_left_to_the_contract():
     first, second = frozenset(SMALL[:6]), frozenset(SMALL[1:])
-    grouping = Grouping((frozenset(SMALL),), 3, (first,))
+    grouping = Grouping((frozenset(SMALL),), 3, (first,), first)
     assert grouping.list_opened(second) == (second,)
     assert grouping.list_opened(frozenset(SMALL[:2])) == (frozenset(),)
+
+
+def test_opened__single_group_after_one_group_of_several__is_not_left_to_the_contract():
+    """The contract knows all survivors of the first sum, also those whose group was closed."""
+    first, told = frozenset(SMALL[:5]), frozenset(SMALL[:3])
+    grouping = Grouping((first,), 3, (told,), first)
+    assert grouping.list_opened(first) == (frozenset(),)
+    assert grouping.list_opened(told) == (told,)
+
+
+def test_opened__one_group_lost_too_few__others_still_are():
+    """Of one known set a member is missing: the group within it would tell about that member."""
+    known = (frozenset(SMALL[:5]), frozenset(SMALL[5:]))
+    grouping = Grouping(known, 3, known, frozenset(SMALL))
+    assert grouping.list_opened(frozenset(SMALL[1:])) == (frozenset(), known[1])
+
+
+def is_refused(first, survivors, fewest):
+    """Return whether the contract ends a second round for differencing."""
+    sizes = (len(survivors - first), len(first - survivors))
+    return not all(size == 0 or size >= fewest for size in sizes)
+
+
+@given(
+    st.integers(2, 3),
+    st.integers(1, 4),
+    st.tuples(SUBSETS, SUBSETS, SUBSETS, SUBSETS),
+    st.booleans(),
+    st.integers(),
+)
+def test_opened__two_rounds_as_the_contract_allows__tell_about_no_fewer(
+    fewest, groups, sets, is_retry, seed
+):
+    masking = {"threshold": fewest - 1, "max_corrupt": 0}
+    masking |= {"groups": groups} if groups > 1 else {}
+    spec = MaskingSpec(**masking)
+    policy = replace(POLICY, min_survivors=fewest, masking=spec)
+    known, first = (), frozenset()
+    for number, (joined, kept) in enumerate((sets[:2], sets[2:])):
+        survivors = joined & kept
+        if len(survivors) < fewest or (first and is_refused(first, survivors, fewest)):
+            return
+        again = is_retry and number > 0
+        parts = divide(policy, joined, digest((seed, number)), known=known, is_retry=again)
+        grouping = Grouping(parts, fewest, known, first)
+        known += tuple(filter(None, grouping.list_opened(survivors)))
+        first = survivors
+    assert not can_isolate_few(known, fewest)
+
+
+@given(st.integers(6, 40), st.integers(3, 6), st.integers(1, 4), st.data())
+def test_unfit__few_of_the_first_sum_are_away__others_make_a_sum(size, fewest, groups, data):
+    agents = frozenset(AGENTS[:size])
+    spec = MaskingSpec(fewest - 1, 0, groups)
+    policy = replace(POLICY, min_survivors=fewest, masking=spec)
+    away = data.draw(st.frozensets(st.sampled_from(sorted(agents)), max_size=fewest - 1))
+    parts = divide(policy, agents, digest("first"))
+    opened = Grouping(parts, fewest).list_opened(agents)
+    late = data.draw(st.frozensets(st.sampled_from(sorted(away)))) if away else frozenset()
+    again = divide(policy, agents - away | late, digest("again"), known=opened, is_retry=True)
+    grouping = Grouping(again, fewest, opened, agents)
+    present = agents - away
+    survivors = present - grouping.find_unfit(present)
+    if len(opened) == 1 and len(present) >= 2 * fewest and not late:
+        assert not is_refused(agents, survivors, fewest)
+        assert any(grouping.list_opened(survivors))
+    if len(survivors) >= fewest and not is_refused(agents, survivors, fewest):
+        told = [part for part in grouping.list_opened(survivors) if part]
+        assert not can_tell_few([*opened, *told], fewest)
+
+
+def can_tell_few(sets, fewest):
+    """Return whether some agents are in exactly the same of the sets, and too few."""
+    return any(len(cell) < fewest for cell in refine(sets))
 
 
 @given(st.lists(SUBSETS, min_size=1, max_size=4))

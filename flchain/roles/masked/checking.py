@@ -152,18 +152,19 @@ class Checker:
     def _find_unwanted(self, seen: Observation, right: AbstractSet[Address]) -> frozenset[Address]:
         """Return whom to leave out although all of its messages are right.
 
-        After a sum of this version who was not in it, if they are too few for a second one. Else
-        who was in failing groups too often, which would make the sets too unlike.
+        In the second sum of a version whoever makes the two sets too unlike. Else who was in
+        failing groups too often, which would do that.
         """
-        fewest = self.terms.policy.min_survivors
-        grouping = self._group(seen)
-        if grouping.known:
-            new = grouping.find_newcomers(right)
-            return new if len(right) - len(new) >= fewest else frozenset()
+        policy, grouping = self.terms.policy, self._group(seen)
+        if grouping.first:
+            return grouping.find_unfit(right)
         if self._standing is None:
             self._standing = Standing(self.context)
         suspects = self._standing.find_suspects(seen)
-        return choose_left_out(suspects, [group & right for group in grouping.groups], fewest)
+        parts = [group & right for group in grouping.groups]
+        # No more than may be corrupt: who spoils a victim's groups alone makes a suspect of it.
+        most = max(1, policy.masking.max_corrupt)
+        return choose_left_out(suspects, parts, policy.min_survivors, most=most)
 
     def _group(self, seen: Observation) -> Grouping:
         seed = seen.masked_past.anchors[Phase.SHARES]
@@ -242,7 +243,7 @@ class Checker:
 
     def _check_vectors(self, seen: Observation) -> Checked:
         messages, missing = self._messages(seen), False
-        good: set[int] = set()
+        good: dict[Address, int] = {}
         for submission in seen.live.submissions:
             try:
                 read_vector(messages, submission)
@@ -251,8 +252,11 @@ class Checker:
             except (MalformedPayload, EncodingError):
                 continue
             else:
-                good.add(submission.index)
-        return Checked(frozenset(good), missing)
+                good[submission.agent] = submission.index
+        # Whoever submitted nothing may have made the sets of two sums too unlike.
+        unfit = self._group(seen).find_unfit(good.keys())
+        kept = frozenset(place for agent, place in good.items() if agent not in unfit)
+        return Checked(kept, missing)
 
     def _read_joined(self, seen: Observation) -> JoinReader:
         messages = self._messages(seen)

@@ -30,6 +30,8 @@ class Grouping:
     fewest: int
     known: tuple[Agents, ...] = ()
     """Whose sums of the same model version may be known already, each together."""
+    first: Agents = NOBODY
+    """All survivors of the version's first sum, with whom the contract compares those of this."""
 
     @property
     def is_divided(self) -> bool:
@@ -40,25 +42,56 @@ class Grouping:
         """Return the group of an agent; nobody if it has not joined."""
         return next((group for group in self.groups if agent in group), NOBODY)
 
-    def find_newcomers(self, agents: AbstractSet[Address]) -> Agents:
-        """Return those who were in no sum that may be known, if a sum would tell about them.
+    def find_unfit(self, present: AbstractSet[Address]) -> Agents:
+        """Return whom to leave out of the survivors; else the contract would end the round.
 
-        They are fewer than it may: the contract would end the round.
+        Who was not in the version's first sum, if they are fewer than a sum may tell about. If as
+        few of the first sum are missing, whole groups besides, until they are enough.
         """
-        new = frozenset(agents).difference(*self.known) if self.known else NOBODY
-        return new if len(new) < self.fewest else NOBODY
+        if not self.first:
+            return NOBODY
+        new, gone = frozenset(present - self.first), frozenset(self.first - present)
+        out = new if len(new) < self.fewest else NOBODY
+        if 0 < len(gone) < self.fewest:
+            hurt = frozenset().union(*(each for each in self.known if each & gone))
+            parts = [group & self.first & present for group in self.groups]
+            for part in sorted(filter(None, parts), key=lambda p: (not p & hurt, len(p), min(p))):
+                if len(gone) < self.fewest:
+                    out, gone = out | part, gone | part
+        return out if len(present - out) >= self.fewest else NOBODY
 
     def list_opened(self, survivors: AbstractSet[Address]) -> tuple[Agents, ...]:
         """Return for each group the survivors whose sum is opened; nobody where none is."""
         parts = [group & survivors for group in self.groups]
-        large = tuple(part if len(part) >= self.fewest else NOBODY for part in parts)
-        if len(self.groups) == 1 and len(self.known) <= 1:
+        large = [part if len(part) >= self.fewest else NOBODY for part in parts]
+        if len(self.groups) == 1 and self.known == (self.first,):
             # The contract has compared these two sets already, by a rule that allows more.
-            return large
-        sets = [*self.known, *filter(None, large)]
-        if any(len(cell) < self.fewest for cell in refine(sets)):
-            return (NOBODY,) * len(large)
-        return large
+            return tuple(large)
+        while small := self._find_small_cells(large):
+            closed = self._choose_closed(large, small)
+            if not closed:
+                return (NOBODY,) * len(large)
+            large = [NOBODY if place in closed else part for place, part in enumerate(large)]
+        return tuple(large)
+
+    def _find_small_cells(self, parts: Sequence[Agents]) -> list[Agents]:
+        """Return the sets of agents about whom the sums would tell, though they are too few."""
+        cells = refine([*self.known, *filter(None, parts)])
+        return [cell for cell in cells if len(cell) < self.fewest]
+
+    def _choose_closed(self, parts: Sequence[Agents], small: Sequence[Agents]) -> set[int]:
+        """Return which parts not to open, so that less is told; none if that does not help.
+
+        For each small cell the part that it is in, else the smallest of those within a known set
+        that it is in; but none where another, closed as well, may have helped already.
+        """
+        closed: set[int] = set()
+        for cell in small:
+            around = cell.union(*(each for each in self.known if cell <= each))
+            near = [place for place, part in enumerate(parts) if part & around]
+            if near and closed.isdisjoint(near):
+                closed.add(min(near, key=lambda p: (not cell <= parts[p], len(parts[p]), p)))
+        return closed
 
     def find_opened(self, agent: Address, survivors: AbstractSet[Address]) -> Agents:
         """Return the survivors in an agent's group if their sum is opened, else nobody."""
@@ -113,6 +146,8 @@ class Before:
     known: tuple[Agents, ...] = ()
     has_failed: bool = False
     """Whether a round had no group that could be opened."""
+    first: Agents = NOBODY
+    """All survivors of the first of them."""
 
 
 NOTHING_BEFORE = Before()
@@ -155,7 +190,7 @@ def _note_sums(policy: Policy, task: TaskPast, past: RoundPast, before: Before) 
     grouping = _group(policy, task, past, past.masked.anchors[Phase.SHARES], before)
     survivors = _name(task, past.masked.get_set(Phase.ATTEST))
     opened = tuple(filter(None, grouping.list_opened(survivors)))
-    return Before(before.known + opened, before.has_failed or not opened)
+    return Before(before.known + opened, before.has_failed or not opened, before.first or survivors)
 
 
 def _group(
@@ -164,10 +199,10 @@ def _group(
     joined = NOBODY if past.masked is None else _name(task, past.masked.get_set(Phase.JOIN))
     if before.has_failed and not before.known:
         # Groups were too small for who dropped out, and there is no sum to tell this one from.
-        return Grouping((joined,), policy.min_survivors)
+        return Grouping((joined,), policy.min_survivors, first=before.first)
     again = is_retry(task, past.opened.parent_version, past.opened.round)
     groups = divide(policy, joined, seed, known=before.known, is_retry=again)
-    return Grouping(groups, policy.min_survivors, before.known)
+    return Grouping(groups, policy.min_survivors, before.known, before.first)
 
 
 def _list_parts(everybody: Agents, known: Sequence[Agents], fewest: int) -> list[Agents]:

@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from flchain.learning.aggregation import CountedGroup
 from flchain.protocol.errors import AdapterError, EncodingError, ProofError
-from flchain.protocol.types import Address, Digest, Outcome, Phase, RoundId, Version
+from flchain.protocol.types import ZERO_DIGEST, Address, Digest, Outcome, Phase, RoundId, Version
 from flchain.roles.context import Context
 from flchain.roles.history import RoundPast, TaskPast
 from flchain.roles.masked.inputs import fetch_groups
@@ -35,6 +35,8 @@ class Standing:
 
     context: Context
     _found: dict[RoundId, tuple[Digest, Groups]] = field(default_factory=dict)
+    _gone: tuple[RoundId, Digest] = (_NO_ROUND, ZERO_DIGEST)
+    """The newest round in which a record could not be had, and that record."""
     _told: RoundId = _NO_ROUND
     """The newest round for which this agent was told whether it is left out."""
 
@@ -66,30 +68,43 @@ class Standing:
         self.context.notify("left-out", number, 0.0, detail=text)
 
     def _list_results(self, task: TaskPast, number: RoundId) -> Iterable[Groups]:
-        """Yield the groups of each version's first result in groups, before a round."""
-        drawn: set[Version] = set()
-        for past in task.rounds.values():
-            version = past.opened.parent_version
-            if past.opened.round >= number or version in drawn:
+        """Yield the groups of each version's first result in groups, before a round.
+
+        As far back as records can be had: what is older than one that is gone is gone as well.
+        """
+        found: list[tuple[Version, Groups]] = []
+        for past in reversed(task.rounds.values()):
+            if past.opened.round >= number:
                 continue
-            groups = self._read(past)
-            if len(groups) > 1:
+            groups = self._read(past, number)
+            if groups is None:
+                break
+            found.append((past.opened.parent_version, groups))
+        drawn: set[Version] = set()
+        for version, groups in reversed(found):
+            if len(groups) > 1 and version not in drawn:
                 # The next result of this version keeps its groups, and shows nothing new.
                 drawn.add(version)
                 yield groups
 
-    def _read(self, past: RoundPast) -> Groups:
-        """Return the groups that a round's result opened; none if its record can't be had."""
+    def _read(self, past: RoundPast, number: RoundId) -> Groups | None:
+        """Return the groups that a round's result opened; None if its record can't be had.
+
+        Stores take their time to find nothing: for each newest round they are asked once.
+        """
         if past.outcome not in _WITH_RESULT or past.masked is None or not past.proposals:
             return ()
         root = past.final_proposal.content.aggregate_root
         known = self._found.get(past.opened.round)
         if known is not None and known[0] == root:
             return known[1]
+        if self._gone == (number, root):
+            return None
         try:
             groups = fetch_groups(self.context.archive, root)
         except (AdapterError, EncodingError, ProofError):
-            return ()
+            self._gone = (number, root)
+            return None
         opened = tuple(group for group in groups if group.survivors)
         self._found[past.opened.round] = (root, opened)
         return opened
@@ -118,14 +133,21 @@ def _compute_part(groups: Groups) -> Fraction:
 
 
 def choose_left_out(
-    suspects: Mapping[Address, int], parts: Iterable[AbstractSet[Address]], fewest: int
+    suspects: Mapping[Address, int],
+    parts: Iterable[AbstractSet[Address]],
+    fewest: int,
+    *,
+    most: int,
 ) -> frozenset[Address]:
-    """Return the suspects to leave out, worst first, while enough of their group are left.
+    """Return up to `most` suspects to leave out, worst first, while enough of their group are left.
 
     `parts` are the groups without whom else is left out. A group never fails for want of a suspect.
     """
-    chosen: set[Address] = set()
-    for part in parts:
-        spare = max(0, len(part) - fewest)
-        chosen.update([agent for agent in suspects if agent in part][:spare])
+    spare = {part: len(part) - fewest for part in map(frozenset, parts)}
+    chosen: list[Address] = []
+    for agent in suspects:
+        part = next((each for each in spare if agent in each), None)
+        if part is not None and spare[part] > 0 and len(chosen) < most:
+            spare[part] -= 1
+            chosen.append(agent)
     return frozenset(chosen)

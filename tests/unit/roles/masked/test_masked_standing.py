@@ -1,22 +1,29 @@
 """Who spoils groups again and again is left out, and nobody else but by a luck that is computed."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
 from flchain.learning.aggregation import CountedGroup
 from flchain.protocol.errors import EncodingError
-from flchain.protocol.types import Outcome, RoundId
+from flchain.protocol.records import Vote
+from flchain.protocol.types import Outcome, Phase, RoundId, Verdict
 from flchain.roles.audit import verify_task
 from flchain.roles.execution import compute_survivors
 from flchain.roles.masked import standing
 from flchain.roles.masked.groups import Grouping
 from flchain.roles.masked.standing import choose_left_out, compute_products
 from flchain.roles.masked.unmasking import SIZE_FAULT, WEIGHT_FAULT, decode_groups
+from flchain.roles.reports import Findings
+from flchain.storage.cid import cid_from_digest
+from flchain.storage.errors import ContentUnavailable
 from tests.unit.roles.masked.scenes import collect_notices, make_secure, read_record
 from tests.unit.roles.masked.test_masked_groups import (
+    get_grouping,
     get_stakes,
     mask_other_weight,
+    number_agents,
     send_away,
 )
 
@@ -66,7 +73,9 @@ def test_products__who_was_away__stay_what_they_were():
 )
 def test_left_out__suspects__worst_first_while_enough_of_a_group_are_left(parts, fewest, expected):
     suspects = {"a": 100, "b": 50, "c": 40}
-    assert choose_left_out(suspects, list(map(frozenset, parts)), fewest) == frozenset(expected)
+    assert choose_left_out(suspects, list(map(frozenset, parts)), fewest, most=3) == frozenset(
+        expected
+    )
 
 
 def test_luck__one_cheat_in_many_tasks__takes_few_others_along():
@@ -118,23 +127,38 @@ def test_groups__record__are_read():
     assert decode_groups({"fault": ""}) == ()
 
 
-def test_newcomers__too_few_for_a_sum_of_their_own__are_named():
-    agents = frozenset("abcdefg")
-    grouping = Grouping((agents,), 3, (frozenset("abcd"),))
-    assert grouping.find_newcomers(frozenset("abcde")) == frozenset("e")
-    assert grouping.find_newcomers(frozenset("abcdefg")) == frozenset()
-    assert grouping.find_newcomers(frozenset("abcd")) == frozenset()
-    assert Grouping((agents,), 3).find_newcomers(agents) == frozenset()
+def test_unfit__too_few_newcomers__are_left_out():
+    agents, first = frozenset("abcdefg"), frozenset("abcd")
+    grouping = Grouping((agents,), 3, (first,), first)
+    assert grouping.find_unfit(frozenset("abcde")) == frozenset("e")
+    assert grouping.find_unfit(frozenset("abcdefg")) == frozenset()
+    assert grouping.find_unfit(first) == frozenset()
+    assert Grouping((agents,), 3).find_unfit(agents) == frozenset()
+
+
+def test_unfit__too_few_are_missing__a_whole_group_goes_with_them():
+    agents, groups = frozenset("abcdefgh"), (frozenset("abcd"), frozenset("efg"))
+    grouping = Grouping(groups, 3, (agents,), agents)
+    assert grouping.find_unfit(frozenset("abcdefg")) == frozenset("efg")
+    assert grouping.find_unfit(agents) == frozenset()
+    # Of a set that is known by itself, the group within it: it could not be opened any more.
+    parts = (frozenset("abcd"), frozenset("efgh"))
+    apart = Grouping(parts, 3, parts, agents)
+    assert apart.find_unfit(agents - {"a"}) == frozenset("bcd")
+    # Where no other group is left, nobody: the contract ends the round.
+    assert Grouping((agents,), 3, (agents,), agents).find_unfit(agents - {"a"}) == frozenset()
 
 
 def test_cheat__spoils_group_after_group__is_left_out_and_told_so(monkeypatch):
     # Two results in a row, instead of the six that nine agents take.
     monkeypatch.setattr(standing, "_CAUTION", 0.3)
     federation = make_secure(9, rounds=6)
-    part = federation.agents[0]._participant
+    # Of those who are as unlikely the one with the lowest account goes, where one may.
+    _, number = min(number_agents(federation).items())
+    part = federation.agents[number]._participant
     notices = collect_notices(part)
     rounds = {RoundId(number) for number in range(1, 7)}
-    cheat, stakes = mask_other_weight(federation, 0, rounds), get_stakes(federation)
+    cheat, stakes = mask_other_weight(federation, number, rounds), get_stakes(federation)
     seen = federation.run(5)
     # The whole sum fails, the retry makes a version; then the whole sum is one without the cheat.
     refused, good = Outcome.REJECTED_QUALITY, Outcome.FINALIZED
@@ -169,3 +193,75 @@ def test_newcomer__in_the_second_sum_of_a_version__is_left_out_and_the_task_goes
     assert [group["fault"] for group in groups].count(SIZE_FAULT) == 0
     (said,) = (note.detail for note in notices if note.action == "left-out")
     assert "validators left you out" in said
+
+
+@pytest.mark.parametrize("phase", [Phase.JOIN, Phase.SUBMIT])
+def test_cheat__spoils_a_sum_and_stays_away__does_not_stop_the_task(phase):
+    federation = make_secure(7, rounds=2)
+    mask_other_weight(federation, 0, {RoundId(1)})
+    roles = send_away(federation, {})
+    roles[1]._is_away = lambda seen: seen.round.round > 1 and seen.phase is phase
+    seen = play_two(federation, roles)
+    assert [len(past.masked.get_set(phase)) for past in seen.past.rounds.values()] == [7, 6]
+    assert verify_task(federation.ledger, federation.store, federation.task_id, rpc=None).is_sound
+
+
+def test_member__of_a_closed_group_comes_back__does_not_stop_the_task():
+    groups = {"masking": {"threshold": 2, "max_corrupt": 0, "groups": 3}}
+    federation = make_secure(10, rounds=2, overrides=groups)
+    for validator in federation.validators:
+        judge = validator._judge_quality
+        validator._judge_quality = lambda seen, proposal, result, judge=judge: (
+            Findings(Vote(proposal.proposal_id, Verdict.WORSE), result)
+            if seen.round.round == 1
+            else judge(seen, proposal, result)
+        )
+    roles = send_away(federation, {})
+
+    def is_lost(seen, name):
+        if seen.round.round > 1 or seen.phase is not Phase.SUBMIT:
+            return False
+        return name == min(min(get_grouping(federation, seen.live).groups, key=len))
+
+    for name, number in number_agents(federation).items():
+        roles[1 + number]._is_away = lambda seen, name=name: is_lost(seen, name)
+    play_two(federation, roles)
+
+
+def play_two(federation, roles):
+    """Play a round whose model is refused and one that makes a version."""
+    seen = federation.run_roles(
+        roles, lambda seen: seen.round.round == 2 and seen.round.outcome is not Outcome.NONE
+    )
+    found = [past.outcome for past in seen.past.rounds.values()]
+    assert found == [Outcome.REJECTED_QUALITY, Outcome.FINALIZED]
+    return seen
+
+
+def test_standing__records_are_gone__asks_for_one_of_them_once_a_round(monkeypatch):
+    """A store may take a minute to say that it finds nothing, and CHECK is short."""
+    federation = make_secure(4, rounds=4)
+    seen = federation.run(3)
+    asked = []
+
+    def fetch(_archive, root):
+        asked.append(root)
+        raise ContentUnavailable(cid_from_digest(root), "nowhere")
+
+    monkeypatch.setattr(standing, "fetch_groups", fetch)
+    other = standing.Standing(federation.validators[0].context)
+    later = replace(seen, round=replace(seen.round, round=RoundId(4)))
+    rounds = {**seen.past.rounds, RoundId(4): seen.live}
+    later = replace(later, past=replace(seen.past, rounds=rounds))
+    for _ in range(3):
+        assert other.find_suspects(later) == {}
+    assert len(asked) == 1
+
+
+def test_left_out__more_suspects_than_may_collude__only_the_worst():
+    """Whoever spoils only the groups that a victim is in makes a suspect of it."""
+    suspects = {"a": 100, "b": 50, "c": 40}
+    parts = [frozenset("adefg"), frozenset("bchij")]
+    assert choose_left_out(suspects, parts, 3, most=2) == frozenset("ab")
+    assert choose_left_out(suspects, parts, 5, most=2) == frozenset()
+    assert choose_left_out(suspects, [parts[1], parts[0]], 3, most=1) == frozenset("a")
