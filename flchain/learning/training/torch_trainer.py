@@ -93,17 +93,21 @@ class TorchTrainer:
 
     def _prepare(self, plan: LocalPlan) -> Callable[[], None]:
         """Return what moves the module by the gradients that a batch has left."""
-        velocity = {name: torch.zeros_like(value) for name, value in self._named()}
+        moved = [(name, value) for name, value in self._named() if name not in plan.frozen]
+        values: list[Tensor] = [value for _, value in moved]
+        velocity = [torch.zeros_like(value) for value in values]
         correct = self._build_correction(plan)
 
         def move() -> None:
-            # What torch.optim.SGD does, without the two seconds that importing it takes.
-            for name, value in self._named():
-                if name not in plan.frozen:
-                    velocity[name].mul_(plan.momentum).add_(correct(value, name))
-                    value.sub_(velocity[name], alpha=plan.learning_rate)
+            # What torch.optim.SGD does, by the calls that it makes too, without the two seconds
+            # that importing it takes.
+            gradients = [correct(value, name) for name, value in moved]
+            torch._foreach_mul_(velocity, plan.momentum)
+            torch._foreach_add_(velocity, gradients)
+            torch._foreach_sub_(values, velocity, alpha=plan.learning_rate)
 
-        return move
+        # These calls want at least one tensor.
+        return move if values else lambda: None
 
     def _build_correction(self, plan: LocalPlan) -> Callable[[nn.Parameter, str], Tensor]:
         """Return what gives a parameter's gradient, as the plan wants it, from now on."""
