@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from flchain.crypto.secagg.graph import build_graph, join_graphs, split_agents
 from flchain.protocol.errors import EncodingError
 from flchain.protocol.policy import MaskingSpec
+from flchain.protocol.types import Address
 from flchain.roles.masked.groups import Grouping, count_groups, divide, refine
 from flchain.roles.masked.rosters import choose_graphs
 from tests.unit.crypto.secagg_round import address, digest
@@ -235,7 +236,8 @@ def test_opened__two_rounds_as_the_contract_allows__tell_about_no_fewer(
     masking |= {"groups": groups} if groups > 1 else {}
     spec = MaskingSpec(**masking)
     policy = replace(POLICY, min_survivors=fewest, masking=spec)
-    known, first = (), frozenset()
+    known: tuple[frozenset[Address], ...] = ()
+    first: frozenset[Address] = frozenset()
     for number, (joined, kept) in enumerate((sets[:2], sets[2:])):
         survivors = joined & kept
         if len(survivors) < fewest or (first and is_refused(first, survivors, fewest)):

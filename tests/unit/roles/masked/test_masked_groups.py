@@ -295,6 +295,7 @@ def test_proposal__leaves_out_a_groups_releases__is_told_from_the_true_result():
     seen = federation.run(1)
     context, terms, past = federation.validators[0].context, federation.terms, seen.live
     inputs = build_inputs(context, terms, seen.past, past)
+    assert inputs.masked is not None
     group = min(inputs.masked.grouping.groups, key=len)
     some = {a: d for a, d in inputs.masked.releases.items() if a not in sorted(group)[:1]}
     other = replace(inputs, masked=replace(inputs.masked, releases=some))

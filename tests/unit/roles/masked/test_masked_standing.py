@@ -8,7 +8,7 @@ import pytest
 from flchain.learning.aggregation import CountedGroup
 from flchain.protocol.errors import EncodingError
 from flchain.protocol.records import Vote
-from flchain.protocol.types import Outcome, Phase, RoundId, Verdict
+from flchain.protocol.types import Address, Outcome, Phase, RoundId, Verdict
 from flchain.roles.audit import verify_task
 from flchain.roles.execution import compute_survivors
 from flchain.roles.masked import standing
@@ -260,8 +260,8 @@ def test_standing__records_are_gone__asks_for_one_of_them_once_a_round(monkeypat
 
 def test_left_out__more_suspects_than_may_collude__only_the_worst():
     """Whoever spoils only the groups that a victim is in makes a suspect of it."""
-    suspects = {"a": 100, "b": 50, "c": 40}
-    parts = [frozenset("adefg"), frozenset("bchij")]
+    suspects = {Address("a"): 100, Address("b"): 50, Address("c"): 40}
+    parts = [frozenset(map(Address, names)) for names in ("adefg", "bchij")]
     assert choose_left_out(suspects, parts, 3, most=2) == frozenset("ab")
     assert choose_left_out(suspects, parts, 5, most=2) == frozenset()
     assert choose_left_out(suspects, [parts[1], parts[0]], 3, most=1) == frozenset("a")
