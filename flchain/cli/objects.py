@@ -25,7 +25,7 @@ def import_object(source: str, what: str) -> Any:
         found: Any = importlib.import_module(module)
         for part in name.split("."):
             found = getattr(found, part)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigError(f"{what} {source!r}: {type(error).__name__}: {error}") from error
     return found
 
@@ -36,7 +36,7 @@ def call_object(found: Any, source: str, what: str) -> Any:
         return found()
     except ConfigError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigError(f"{what} {source!r}: {type(error).__name__}: {error}") from error
 
 

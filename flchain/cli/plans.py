@@ -18,7 +18,7 @@ from flchain.learning.attacks import get_attack
 from flchain.learning.data import Dataset, partition_sites
 from flchain.learning.presets import load_preset
 from flchain.learning.strategies import DEFAULTS
-from flchain.learning.task import LearningTask
+from flchain.learning.task import LearningTask, check_rows
 from flchain.protocol.contribution import METHODS
 from flchain.protocol.errors import ConfigError
 from flchain.protocol.params import LOCAL, MaskingSchedule, Preset
@@ -88,6 +88,7 @@ def choose(choice: Choice, settings: Settings, command: str) -> tuple[Outline, l
     Raises ConfigError if something that was asked for by name is missing.
     """
     missing: list[str] = []
+    _verify_task(choice)
     ledger = choice.ledger or ("memory" if _lacks_anvil(settings, missing) else "anvil")
     dataset = (
         choice.task or choice.dataset or ("digits" if _lacks_mnist(settings, missing) else "mnist")
@@ -99,6 +100,10 @@ def choose(choice: Choice, settings: Settings, command: str) -> tuple[Outline, l
         raise ConfigError("agents, validators and rounds must be at least 1")
     if (choice.attackers and not choice.attack) or choice.attackers >= choice.agents:
         raise ConfigError("attackers need an --attack, and an honest agent besides them")
+    if choice.byzantine and choice.aggregator == MEAN:
+        raise ConfigError(f"{MEAN} withstands no bad update: add --aggregator or lower --byzantine")
+    if choice.attack and not choice.attackers:
+        raise ConfigError(f"nobody attacks with {choice.attack}: add --attackers 1 or more")
     outline = Outline(
         command=command,
         ledger=ledger,
@@ -122,6 +127,16 @@ def choose(choice: Choice, settings: Settings, command: str) -> tuple[Outline, l
         noise=Noise(choice.privacy, choice.noise_multiplier, choice.epsilon),
     )
     return outline, missing
+
+
+def _verify_task(choice: Choice) -> None:
+    """Raise ConfigError unless a task is named as one, and no data set besides it."""
+    if choice.task is None:
+        return
+    if ":" not in choice.task:
+        raise ConfigError(f"task {choice.task!r} is not of the form MODULE:OBJECT")
+    if choice.dataset is not None:
+        raise ConfigError(f"task {choice.task!r} has its own data: leave out --task or --dataset")
 
 
 def _choose_mode(choice: Choice, command: str, missing: list[str]) -> str:
@@ -212,15 +227,17 @@ def _build_task_plan(outline: Outline, settings: Settings) -> Plan:
     rng = np.random.default_rng(outline.seed)
     order = rng.permutation(len(task.train))
     held, rows = np.sort(order[: len(order) // 5]), np.sort(order[len(order) // 5 :])
+    parts = split_evenly(task.train.select(held), outline.validators)
+    held_out = tuple(task.prepare_rows(part) for part in parts)
+    for part in held_out:
+        if len(part):
+            check_rows(part, task.build_model(), outline.dataset)
     scenario = Scenario(
         policy=_load_policy(outline, task.build_policy),
         preset=_build_preset(outline),
         rounds=outline.rounds,
         shares=tuple(map(task.prepare_rows, _split_task(task, rows, outline))),
-        held_out=tuple(
-            task.prepare_rows(part)
-            for part in split_evenly(task.train.select(held), outline.validators)
-        ),
+        held_out=held_out,
         build_model=task.build_model,
         attack=get_attack(outline.attack) if outline.attack else None,
         attackers=outline.attackers,

@@ -48,6 +48,10 @@ class LearningTask:
     policy: Mapping[str, object] = field(default_factory=dict)
     sites: NDArray[np.str_] | None = None
 
+    def __post_init__(self) -> None:
+        if self.sites is not None:
+            object.__setattr__(self, "sites", np.asarray(self.sites))
+
     def prepare_rows(self, rows: Dataset) -> Dataset:
         """Return one member's rows as the model gets them."""
         return self.prepare(rows) if self.prepare else rows
@@ -70,6 +74,11 @@ def check_task(task: object, source: str) -> LearningTask:
         raise ConfigError(
             f"task {source!r} is {type(task).__name__}; it must be a flchain LearningTask, or a "
             "function without arguments that returns one"
+        )
+    if not isinstance(task.policy, Mapping):
+        raise ConfigError(
+            f"task {source!r}: its policy is {type(task.policy).__name__}; write a dict of full "
+            'keys, such as {"training.local_epochs": 2}'
         )
     model = task.build_model()
     missing = [name for name in _METHODS if not callable(getattr(model, name, None))]

@@ -10,6 +10,7 @@ import numpy as np
 
 from flchain.learning.data.dataset import Dataset
 from flchain.learning.parameters import Float32
+from flchain.protocol.errors import ConfigError
 
 PATCH = 3
 """Side of the trigger in pixels."""
@@ -24,7 +25,13 @@ def flip_labels(data: Dataset) -> Dataset:
 
 def stamp_trigger(inputs: Float32) -> Float32:
     """Return a copy of square images, flat ones included, with the patch at their brightest."""
-    side = math.isqrt(math.prod(inputs.shape[1:]))
+    size = math.prod(inputs.shape[1:])
+    side = math.isqrt(size)
+    if side * side != size or side < PATCH:
+        raise ConfigError(
+            f"the backdoor is a patch of {PATCH} x {PATCH} pixels on square images, and rows have "
+            f"the shape {inputs.shape[1:]}: choose another attack"
+        )
     images = inputs.reshape(len(inputs), side, side).copy()
     images[:, side - PATCH :, side - PATCH :] = 1
     return images.reshape(inputs.shape)

@@ -36,7 +36,7 @@ CHOICE = Choice(
 def run(tmp_path, choice=CHOICE):
     settings = Settings(tmp_path)
     outline, _ = choose(choice, settings, "simulate")
-    plan = build_plan(outline, settings)
+    plan = build_plan(outline, settings, is_batched=choice.is_batched)
     folder = create_run(tmp_path, "20260101-000000")
     console = Console(file=io.StringIO(), width=100)
     with (
@@ -196,11 +196,103 @@ def test_federation__attack_and_robust_rule__is_in_the_summary_and_repeats(tmp_p
         ({"attackers": 1}, "attackers need an --attack"),
         ({"attack": "alie", "attackers": 4}, "an honest agent besides them"),
         ({"attack": "nuke", "attackers": 1}, "no attack 'nuke'"),
+        ({"byzantine": 1}, "weighted-mean withstands no bad update"),
+        ({"attack": "alie"}, "nobody attacks with alie: add --attackers"),
     ],
 )
 def test_choice__rule_or_attack_that_cannot_be__names_the_way_out(tmp_path, changes, error):
     with pytest.raises(ConfigError, match=error):
         run(tmp_path, replace(CHOICE, **changes))
+
+
+TASK = """
+import numpy as np
+from flchain.learning.data import Dataset, load_digits
+from flchain.learning.task import LearningTask
+from flchain.learning.training.numpy_model import NumpyModel
+
+TRAIN, TEST = load_digits(0, 300), load_digits(1_700)
+
+
+def score(parameters, inputs):
+    return inputs @ parameters["fc1.weight"].T + parameters["fc1.bias"]
+
+
+def fail(parameters, inputs, labels):
+    raise ValueError("a fault of the model")
+
+
+def fit(parameters, inputs, labels):
+    return 1.0, {name: np.zeros_like(array) for name, array in parameters.items()}
+
+
+def build(gradient):
+    zeros = {"fc1.weight": np.zeros((10, 64)), "fc1.bias": np.zeros(10)}
+    return lambda: NumpyModel(zeros, score, gradient)
+
+
+def spoil(rows):
+    inputs = rows.inputs if len(rows) > 90 else rows.inputs * np.nan
+    return Dataset(rows.name, inputs, rows.labels, rows.classes)
+
+
+def leave():
+    raise SystemExit(3)
+
+
+failing = LearningTask("t", build(fail), TRAIN, TEST)
+fitting = LearningTask("t", build(fit), TRAIN, TEST, sites=["a", "b", "c", "d"] * 75)
+spoiling = LearningTask("t", build(fit), TRAIN, TEST, spoil)
+"""
+"""Tasks of a user, with what goes wrong in them."""
+
+
+@pytest.fixture
+def user(tmp_path, monkeypatch):
+    """The name of a module of the user's in the working folder."""
+    name = f"user_{tmp_path.name.replace('-', '_')}"
+    (tmp_path / f"{name}.py").write_text(TASK)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    return name
+
+
+def run_task(tmp_path, task, **changes):
+    return run(
+        tmp_path, replace(CHOICE, **({"dataset": None, "task": task, "rounds": 1} | changes))
+    )
+
+
+def test_task__training_raises__agents_stay_out_and_the_run_ends(tmp_path, user):
+    document, screen = run_task(tmp_path, f"{user}:failing")
+    assert document["totals"]["finalized"] == 0
+    assert screen.count("stays out of round 1") == 4
+    assert "ValueError: a fault of the model" in " ".join(screen.split())
+
+
+def test_task__sites_in_a_list__are_shares(tmp_path, user):
+    document, _ = run_task(tmp_path, f"{user}:fitting")
+    assert document["rounds"][0]["participants"] == 4
+
+
+@pytest.mark.parametrize(
+    ("task", "changes", "error"),
+    [
+        ("fitting", {"is_batched": True}, "leave out --batched"),
+        ("fitting", {"dataset": "digits"}, "leave out --task or --dataset"),
+        ("spoiling", {}, "hold NaN or infinity"),
+        ("leave", {}, "SystemExit: 3"),
+    ],
+)
+def test_task__what_cannot_be__is_refused(tmp_path, user, task, changes, error):
+    with pytest.raises(ConfigError, match=error):
+        run_task(tmp_path, f"{user}:{task}", **changes)
+
+
+@pytest.mark.parametrize("task", ["", "mine"])
+def test_task__without_an_object__is_refused(tmp_path, task):
+    with pytest.raises(ConfigError, match="not of the form MODULE:OBJECT"):
+        run_task(tmp_path, task)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 1), (66, 2)])

@@ -96,6 +96,12 @@ def test_trigger__images_flat_or_not__is_the_lower_right_corner(shape):
     assert stamped.sum() == 2 * 9
 
 
+@pytest.mark.parametrize("shape", [(2, 30), (2, 4), (2, 0)])
+def test_trigger__rows_are_no_images__says_so(shape):
+    with pytest.raises(ConfigError, match="choose another attack"):
+        stamp_trigger(np.zeros(shape, np.float32))
+
+
 def test_victims__of_a_backdoor__are_other_classes_called_the_target():
     victims = select_victims(DATA)
     assert len(victims) == 5

@@ -144,6 +144,7 @@ def test_task__policy__has_the_models_layers_and_the_tasks_values():
         (make_task(train=Dataset("x", np.zeros((1, 5)), [0], 10)), "does not take inputs of shape"),
         (make_task(train=Dataset("x", np.zeros((1, 64)), [0], 11)), r"expected \(1, 11\)"),
         (make_task(sites=np.array(["a"])), "1 sites for 400 training rows"),
+        (make_task(policy=None), "its policy is NoneType; write a dict"),
     ],
 )
 def test_task__wrong_part__is_named(task, error):
