@@ -27,6 +27,8 @@ from flchain.learning.training.model import Model
 from flchain.protocol.errors import ConfigError
 from flchain.protocol.policy import Policy
 
+_TRIED = 2
+"""Rows on which a model is tried: with one, scores of the wrong length might fit."""
 _METHODS = ("get_layers", "get_parameters", "train", "evaluate", "predict")
 
 
@@ -103,14 +105,15 @@ def check_rows(rows: Dataset, model: Model, source: str) -> None:
     if not np.isfinite(rows.inputs).all():
         raise ConfigError(f"task {source!r}: data {rows.name} hold NaN or infinity; clean them")
     try:
-        scores = model.predict(model.get_parameters(), rows.inputs[:1])
+        scores = model.predict(model.get_parameters(), rows.inputs[:_TRIED])
     except (ValueError, RuntimeError, IndexError, TypeError) as error:
         raise ConfigError(
             f"task {source!r}: the model does not take inputs of shape "
             f"{rows.inputs.shape[1:]}: {str(error).splitlines()[0]}"
         ) from error
-    if scores.shape != (1, scores.shape[-1]) or scores.shape[1] < rows.classes:
+    tried = min(_TRIED, len(rows))
+    if scores.shape != (tried, scores.shape[-1]) or scores.shape[1] < rows.classes:
         raise ConfigError(
-            f"task {source!r}: the model gives scores of shape {scores.shape} for one row, "
-            f"expected (1, {rows.classes}): one for each class"
+            f"task {source!r}: the model gives scores of shape {scores.shape} for {tried} rows, "
+            f"expected ({tried}, {rows.classes}): one for each class"
         )

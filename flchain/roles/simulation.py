@@ -281,16 +281,8 @@ def build_federation(
         trainer = scenario.build_agent_trainer()
         return PreparedTrainer(trainer, prepared) if scenario.is_batched else trainer
 
-    if scenario.is_batched and scenario.build_model is not None:
-        # What trains them together is no model of the user's, whatever its layers.
-        raise ConfigError(
-            "agents that train a model of your own can't be trained together: leave out --batched"
-        )
-    if scenario.is_batched and not is_dense(terms.policy.model.layers):
-        raise ConfigError(
-            f"model {terms.policy.model.architecture} is no chain of dense layers, so agents "
-            "can't be trained together: leave out --batched"
-        )
+    if scenario.is_batched:
+        _verify_batched(scenario, terms)
     agents = zip(cast.agents, scenario.shares, list_producers(scenario), strict=True)
     return Federation(
         terms,
@@ -311,3 +303,17 @@ def build_federation(
         if scenario.is_batched
         else None,
     )
+
+
+def _verify_batched(scenario: Scenario, terms: Terms) -> None:
+    """Raise ConfigError unless one batched product does what the agents' own training would."""
+    if scenario.build_model is not None:
+        # What trains them together is no model of the user's, whatever its layers.
+        raise ConfigError(
+            "agents that train a model of your own can't be trained together: leave out --batched"
+        )
+    if not is_dense(terms.policy.model.layers):
+        raise ConfigError(
+            f"model {terms.policy.model.architecture} is no chain of dense layers, so agents "
+            "can't be trained together: leave out --batched"
+        )

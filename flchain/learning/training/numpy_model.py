@@ -61,7 +61,7 @@ class NumpyModel:
                 loss, gradient = self._gradient(current, data.inputs[rows], data.labels[rows])
                 losses.append(loss)
                 _move(current, velocity, start, gradient, plan=plan)
-        return TrainingResult(current, len(data), float(np.mean(losses)))
+        return TrainingResult(current, len(data), float(np.mean(losses)) if losses else 0.0)
 
     def compute_gradient(self, parameters: NamedArrays, data: Dataset) -> NamedArrays:
         """Return the gradient of the mean loss over all rows."""

@@ -126,6 +126,19 @@ def make_task(**values):
     )
 
 
+def make_short():
+    """A model that forgets the last row."""
+    zeros = {"w": np.zeros((10, 64), np.float32), "b": np.zeros(10, np.float32)}
+    return NumpyModel(zeros, lambda p, x: score(p, x[: max(1, len(x) - 1)]), differentiate)
+
+
+def test_numpy__no_rows__stays_and_does_not_warn(recwarn):
+    model = make_numpy()
+    result = model.train(model.get_parameters(), TRAIN.select([]), PLAN, 0)
+    assert (result.samples, result.loss) == (0, 0.0)
+    assert not recwarn.list
+
+
 def test_task__policy__has_the_models_layers_and_the_tasks_values():
     task = make_task(policy={"training.local_epochs": 2})
     policy = task.build_policy({"seed": "11" * 32})
@@ -144,6 +157,7 @@ def test_task__policy__has_the_models_layers_and_the_tasks_values():
         (make_task(train=Dataset("x", np.zeros((1, 5)), [0], 10)), "does not take inputs of shape"),
         (make_task(train=Dataset("x", np.zeros((1, 64)), [0], 11)), r"expected \(1, 11\)"),
         (make_task(sites=np.array(["a"])), "1 sites for 400 training rows"),
+        (make_task(build_model=make_short), r"scores of shape \(1, 10\) for 2 rows"),
         (make_task(policy=None), "its policy is NoneType; write a dict"),
     ],
 )
