@@ -26,7 +26,7 @@ from flchain.learning.schemas import encode_update, get_update_schema
 from flchain.learning.strategies import get_strategy
 from flchain.learning.strategies.base import ClientTask
 from flchain.learning.training import Trainer
-from flchain.protocol.errors import ConfigError, FlchainError
+from flchain.protocol.errors import EncodingError, FlchainError
 from flchain.protocol.policy import Policy, RuleSpec
 from flchain.protocol.types import Address, RoundId
 from flchain.roles.context import Context
@@ -94,13 +94,13 @@ class Production:
         return self._bound(trained, rng), seconds
 
     def _follow_strategy(self, task: ClientTask) -> FloatUpdate:
-        """Train; what a model of the user's raises becomes a ConfigError."""
+        """Train; what a model of the user's raises becomes an EncodingError."""
         try:
             return get_strategy(self.policy).train(task)
         except FlchainError:
             raise
         except Exception as error:
-            raise ConfigError(f"its training raised {type(error).__name__}: {error}") from error
+            raise EncodingError(f"its training raised {type(error).__name__}: {error}") from error
 
     def _bound(self, trained: FloatUpdate, rng: np.random.Generator) -> QuantizedUpdate:
         """Return the update as bounded integers, with noise where the policy wants it."""
