@@ -5,7 +5,8 @@ after a crash starts from the same memories as the first time.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +56,17 @@ class Produced:
     """Time spent on training."""
 
 
+@contextmanager
+def _blame_training() -> Iterator[None]:
+    """Turn what a model of the user's raises into an EncodingError."""
+    try:
+        yield
+    except FlchainError:
+        raise
+    except Exception as error:
+        raise EncodingError(f"its training raised {type(error).__name__}: {error}") from error
+
+
 @dataclass(frozen=True)
 class Production:
     """What one agent makes its updates of one task with."""
@@ -86,21 +98,13 @@ class Production:
 
     def _train(self, task: ClientTask, rng: np.random.Generator) -> tuple[QuantizedUpdate, float]:
         start = self.context.stopwatch()
-        if self.produce is not None:
-            update = self.produce(task, rng)
-            return update, self.context.stopwatch() - start
-        trained = self._follow_strategy(task)
+        with _blame_training():
+            if self.produce is not None:
+                update = self.produce(task, rng)
+                return update, self.context.stopwatch() - start
+            trained = get_strategy(self.policy).train(task)
         seconds = self.context.stopwatch() - start
         return self._bound(trained, rng), seconds
-
-    def _follow_strategy(self, task: ClientTask) -> FloatUpdate:
-        """Train; what a model of the user's raises becomes an EncodingError."""
-        try:
-            return get_strategy(self.policy).train(task)
-        except FlchainError:
-            raise
-        except Exception as error:
-            raise EncodingError(f"its training raised {type(error).__name__}: {error}") from error
 
     def _bound(self, trained: FloatUpdate, rng: np.random.Generator) -> QuantizedUpdate:
         """Return the update as bounded integers, with noise where the policy wants it."""

@@ -263,9 +263,13 @@ def run_task(tmp_path, task, **changes):
     )
 
 
-@pytest.mark.parametrize("mode", ["plain", "secure"])
-def test_task__training_raises__agents_stay_out_and_the_run_ends(tmp_path, user, mode):
-    document, screen = run_task(tmp_path, f"{user}:failing", mode=mode)
+@pytest.mark.parametrize(
+    "changes",
+    [{"mode": "plain"}, {"mode": "secure"}, {"attack": "sign-flip", "attackers": 1}],
+    ids=str,
+)
+def test_task__training_raises__agents_stay_out_and_the_run_ends(tmp_path, user, changes):
+    document, screen = run_task(tmp_path, f"{user}:failing", **changes)
     assert document["totals"]["finalized"] == 0
     assert screen.count("ValueError: a fault of the model") == 4
 
