@@ -5,13 +5,15 @@ from typing import Any
 
 import click
 
+from flchain.protocol.policy import MAX_GROUPS
+
 ROUNDS = click.IntRange(1, 2**24 - 1)
 """Numbers of rounds; as many as a task can have."""
 TASK = click.IntRange(1, 2**64 - 1)
 VERSION = click.IntRange(0, 2**32 - 1)
 AGENTS = click.IntRange(1, 1_024)
 ATTACKERS = click.IntRange(0, 1_023)
-GROUPS = click.IntRange(1, 64)
+GROUPS = click.IntRange(1, MAX_GROUPS)
 VALIDATORS = click.IntRange(1, 64)
 """Seats of a committee."""
 SEED = click.IntRange(0, 2**256 - 1)

@@ -108,9 +108,9 @@ class Agent:
     def _is_due(self, seen: Observation) -> bool:
         """Return whether the agent has a part in this round that it has not taken yet."""
         agent = self.context.signer.address
-        if any(item.agent == agent for item in seen.live.submissions):
-            return False
         if not is_in_cohort(self.terms.policy, self.context.get_round_key(seen.round.round), agent):
+            return False
+        if any(item.agent == agent for item in seen.live.submissions):
             return False
         # The events may lag behind the member's record.
         member = self.context.ledger.get_member(self.context.task_id, agent)

@@ -28,12 +28,7 @@ from flchain.crypto.secagg.shares import (
     is_dealt_to,
     open_shares,
 )
-from flchain.crypto.secagg.weights import (
-    append_weight,
-    build_opening,
-    commit_weight,
-    encode_weight,
-)
+from flchain.crypto.secagg.weights import append_weight, build_opening, commit_weight, encode_weight
 from flchain.learning.masked_vectors import build_row
 from flchain.learning.parameters import QuantizedUpdate
 from flchain.protocol.calls import Complain
